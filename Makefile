@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# make            build everything            make demo       the main job, step by step
+# make check      every test (no cluster)     make help       all targets
+
+CC      ?= gcc
+BUILD   ?= build
+PREFIX  ?= /usr/local
+CNI_BIN ?= /opt/cni/bin
+V       ?= 0
+Q       := $(if $(filter 1,$(V)),,@)
+
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla $(if $(WERROR),-Werror)
+HARDEN  := -O2 -g -fstack-protector-strong -fPIE $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2)
+CFLAGS  ?= $(HARDEN)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -Iinclude -I. -MMD -MP
+LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+CORE_LIBS    := -lnftnl -lmnl -lcjson
+PLUGIN_LIBS  := $(CORE_LIBS)
+POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle
+
+objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+CORE_SRC    := $(wildcard core/*.c)
+PLUGIN_SRC  := $(wildcard plugin/*.c)
+POLICYD_SRC := $(wildcard policyd/*.c)
+MAINS       := plugin/main.c policyd/main.c policyd/moatctl.c
+PLUGIN_OBJ  := $(call objs,$(filter-out $(MAINS),$(PLUGIN_SRC)))
+POLICYD_OBJ := $(call objs,$(filter-out $(MAINS),$(POLICYD_SRC)))
+UNIT_TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+PROGRAMS    := $(patsubst plugin/main.c,$(BUILD)/moat,$(wildcard plugin/main.c)) \
+	$(patsubst policyd/main.c,$(BUILD)/moat-policyd,$(wildcard policyd/main.c)) \
+	$(patsubst policyd/moatctl.c,$(BUILD)/moatctl,$(wildcard policyd/moatctl.c))
+
+.PHONY: all
+all: $(PROGRAMS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(if $(filter 0,$(V)),echo "  CC    $<";) $(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(BUILD)/libmoat.a: $(call objs,$(CORE_SRC))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/moat: $(BUILD)/plugin/main.o $(PLUGIN_OBJ) $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(PLUGIN_LIBS) -o $@
+
+$(BUILD)/moat-policyd: $(BUILD)/policyd/main.o $(POLICYD_OBJ) $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(POLICYD_LIBS) -o $@
+
+$(BUILD)/moatctl: $(BUILD)/policyd/moatctl.o $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -lcjson -o $@
+
+# Each tests/test_<module>.c is one Check program, linked against everything but the mains.
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(PLUGIN_OBJ) $(POLICYD_OBJ) $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(POLICYD_LIBS) \
+		$$(pkg-config --libs check) -o $@
+
+.PHONY: unit
+unit: $(UNIT_TESTS)
+	$(Q)set -e; for t in $(UNIT_TESTS); do $$t; done
+
+.PHONY: clean
+clean:
+	$(Q)rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

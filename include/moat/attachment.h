@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An attachment is what the CNI specification adds and deletes: network name + container id + interface name. This is all
+ * moat remembers of one: what the plugin writes to the pod store, and what the daemon reads from it.
+ */
+#ifndef MOAT_ATTACHMENT_H
+#define MOAT_ATTACHMENT_H
+
+#include <net/if.h>
+
+#include "moat/addr.h"
+#include "moat/mode.h"
+
+#define ATTACHMENT_ADDRS_MAX 32 /* addresses of one attachment; the kernel's element batch and the state file stay small */
+
+struct attachment {
+	char *network;      /* the key: CNI network name, … */
+	char *container_id; /* CNI_CONTAINERID, … */
+	char *ifname;       /* CNI_IFNAME */
+
+	char *pod_namespace; /* K8S_POD_NAMESPACE of CNI_ARGS; NULL without Kubernetes */
+	char *pod_name;
+	char *pod_uid; /* NULL if the runtime does not pass it */
+
+	char port[IF_NAMESIZE]; /* host-side interface, */
+	uint32_t port_index;    /* and its index when it was found by the peer index of the container's interface */
+	uint32_t peer_index;    /* the container's interface, in its own namespace */
+	struct addr addrs[ATTACHMENT_ADDRS_MAX];
+	size_t n_addrs;
+
+	enum mode mode; /* of the conflist, at ADD */
+	enum deny deny;
+	uint64_t created; /* CLOCK_REALTIME, ns: the newest attachment of a pod is the peer */
+	bool closing;     /* DEL came, the port's link may still be there: nothing is allowed, the port stays closed */
+};
+
+/* "network/containerID:ifname": the key as text, and the path below the store's directory. Caller frees. */
+char *attachment_key(const struct attachment *a);
+struct attachment *attachment_copy(const struct attachment *a); /* deep; attachment_free */
+void attachment_done(struct attachment *a);                     /* frees what it holds, not itself */
+void attachment_free(struct attachment *a);                     /* accepts NULL */
+bool attachment_has_addr(const struct attachment *a, const struct addr *addr);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model: objects of the source, attachments of this node, and who is in which peer group. Pure: no clock, no file
+ * descriptor, no library but the C one, a hash function and uthash.
+ *
+ *   upsert/delete/attach/detach ──► cluster ──► dirty attachments ──► compile_profile ──► reconcile
+ *                                      └──────► changed members of groups in use ─────────────┘
+ *
+ * Cost: a change of a pod costs the terms of peer groups that can select it (those of its namespace, and those with a
+ * namespaceSelector); a change of a policy costs the local pods of its namespace; nothing walks every pod but a new group
+ * or a Namespace whose labels changed, and these walk the pods of the namespaces they select.
+ */
+#ifndef POLICYD_CLUSTER_H
+#define POLICYD_CLUSTER_H
+
+#include "moat/attachment.h"
+#include "policyd/objects.h"
+
+struct cluster;
+struct group; /* groups.h */
+
+struct cluster *cluster_new(void);
+void cluster_free(struct cluster *c);
+
+/* Objects. upsert takes ownership; delete of what is not there does nothing. */
+void cluster_upsert(struct cluster *c, struct object *take);
+void cluster_delete(struct cluster *c, enum object_kind kind, const char *ns, const char *name);
+
+/*
+ * Attachments of this node, by key. attach copies; the same key again replaces. A closing attachment keeps its port but
+ * has no policy and is nobody's peer.
+ */
+void cluster_attach(struct cluster *c, const struct attachment *a);
+void cluster_detach(struct cluster *c, const char *key);
+
+/*
+ * Settings that change all profiles: modes a conflist gives to a network's attachments (has_mode false: each attachment's
+ * own, as of its ADD), and which modes a namespace label may loosen to.
+ */
+void cluster_set_network_mode(struct cluster *c, const char *network, enum mode mode, enum deny deny);
+void cluster_allow_loosening(struct cluster *c, enum mode mode);
+
+/*
+ * True while the source could not read everything it holds and has no last good version of it: then an unselected pod of a
+ * `standard` node is not opened, since the policy that selects it may be among what was not read.
+ */
+void cluster_set_incomplete(struct cluster *c, bool incomplete);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Network interfaces over rtnetlink: whose port is whose. */
+#ifndef MOAT_LINK_H
+#define MOAT_LINK_H
+
+#include <net/if.h>
+
+#include "moat/err.h"
+
+struct link {
+	char name[IF_NAMESIZE];
+	uint32_t index;
+	uint32_t peer_index;   /* veth: index of the other end in its own namespace; 0 if none */
+	uint32_t master_index; /* 0 if not enslaved */
+	char kind[16];         /* "veth", "bridge", …; "" for none */
+};
+
+/* Of the caller's namespace. -ENODEV if there is none such. */
+int link_by_index(uint32_t index, struct link *ret, struct err *err);
+int link_by_name(const char *name, struct link *ret, struct err *err);
+
+/*
+ * The interface `ifname` inside the network namespace at `netns` (a path), asked in that namespace; the caller's namespace
+ * is restored. -ENOENT: no such path; -EINVAL: no network namespace; -ENODEV: no such interface in it; -EPERM.
+ */
+int link_in_netns(const char *netns, const char *ifname, struct link *ret, struct err *err);
+
+/*
+ * The port of a container: looks `ifname` up in `netns`, then its veth peer here by index, and checks that the peer names it
+ * back. Errors besides those above: -EMEDIUMTYPE the interface is not a veth (macvlan, ipvlan, host-device …: kind in err);
+ * -ELNRNG its peer is not in this namespace.
+ */
+int link_port_of(const char *netns, const char *ifname, struct link *ret_port, struct err *err);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pod in the ruleset: the one function that plugin and daemon share to put it, and its opposites. Each call of the plugin
+ * is one batch: all of it or none.
+ */
+#ifndef MOAT_POD_H
+#define MOAT_POD_H
+
+#include "moat/attachment.h"
+
+/*
+ * Closes the attachment's pod (mode strict, standard: nothing allowed; preview, audit: let through and told): static chains
+ * proved whole or rewritten, the pod's chains and elements in place. `former` are attachments that own some of its
+ * addresses or its port name by the pod store: in the same batch they lose those.
+ */
+int pod_close(const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err);
+
+/*
+ * DEL, first half: addresses and chains go, the port stays in `ports` and so closed. Addresses that `kept[i]` says a newer
+ * attachment owns stay that one's. Idempotent; a missing table is success.
+ */
+int pod_withdraw(const struct attachment *a, const bool kept[], struct err *err);
+
+/* DEL, second half, once the link is gone: the port leaves `ports`. Idempotent. */
+int pod_release_port(const char *port, struct err *err);
+
+/* CHECK: everything pod_close puts is there (whatever profile the daemon has given). -ENOENT names what is missing. */
+int pod_check(const struct attachment *a, struct err *err);
+
+/* STATUS: -EOPNOTSUPP: the kernel lacks nf_tables or a needed expression (a throw-away batch was refused); -EPERM;
+ * -EBADMSG: standing static rules are damaged (none standing is fine). */
+int pod_ruleset_supported(struct err *err);
+int pod_ruleset_intact(struct err *err);
+
+#endif

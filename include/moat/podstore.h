@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pod store: what the plugin remembers between its runs, and tells the daemon. It survives neither a reboot nor needs to.
+ *
+ *   <dir>/pods/<network>/<containerID>:<ifname>   one attachment, JSON with "version"; 0600, written to a temporary and renamed
+ *   <dir>/addrs/<address>                         symbolic link (text, never followed) to the key of the address' newest owner
+ *   <dir>/ports/<port>                            the same for host-side interfaces
+ *   <dir>/closing/<network>/<containerID>:<ifname>  an attachment after DEL whose link may still be there
+ *   <dir>/lock                                    flock of moat's own writers
+ *   <dir>/policyd.sock                            the daemon's socket
+ *
+ * Directories are 0700. Reading is bounded and follows no links; a file that is truncated, of another version or not a
+ * regular file is an error that names it, never a crash and never an open pod.
+ */
+#ifndef MOAT_PODSTORE_H
+#define MOAT_PODSTORE_H
+
+#include "moat/attachment.h"
+
+#define PODSTORE_DIR "/run/moat" /* default; MOAT_RUN_DIR in the environment wins */
+#define PODSTORE_FILE_MAX 16384  /* bytes of a state file; 32 addresses and three 253-byte names fit four times */
+#define PODSTORE_VERSION 1
+
+const char *podstore_dir(void);
+int podstore_init(struct err *err); /* makes the directories that are missing; checks owner and mode of those that exist */
+/* Can a state file be written here? Writes and removes one. (STATUS) */
+int podstore_writable(struct err *err);
+
+/* Writes the attachment and makes it the owner of its addresses and port. */
+int podstore_put(const struct attachment *a, struct err *err);
+/* Reads one; *ret is the caller's (attachment_free). -ENOENT: none. -EBADMSG: unreadable, named. */
+int podstore_get(const char *key, struct attachment **ret, struct err *err);
+/* DEL: moves it to closing/ and takes away index links that are still its own. -ENOENT: none. */
+int podstore_mark_closing(const struct attachment *a, struct err *err);
+/* The link is gone: forgets it, wherever it is, with the index links that are still its own. Idempotent. */
+int podstore_remove(const struct attachment *a, struct err *err);
+
+/* Key of the owner of an address or a port (caller frees); NULL: nobody. */
+char *podstore_owner_of_addr(const struct addr *addr);
+char *podstore_owner_of_port(const char *port);
+
+/* Calls fn for each attachment (closing ones too, ->closing set); err_fn for each unreadable file, whose key is given. */
+typedef void (*podstore_fn)(const struct attachment *a, void *arg);
+typedef void (*podstore_err_fn)(const char *key, const struct err *err, void *arg);
+int podstore_each(const char *network, podstore_fn fn, podstore_err_fn err_fn, void *arg, struct err *err); /* network NULL: all */
+int podstore_each_closing(podstore_fn fn, podstore_err_fn err_fn, void *arg, struct err *err);
+
+/*
+ * flock on <dir>/lock, waited for at most wait_ms (polling with a short sleep). Returns the descriptor (close releases), or
+ * -ETIMEDOUT: go on without it, every batch is right against any interleaving.
+ */
+int podstore_lock(unsigned wait_ms, struct err *err);
+
+#endif

@@ -33,7 +33,7 @@ const char *labels_get(const struct labels *l, const char *key);       /* NULL i
 bool labels_equal(const struct labels *a, const struct labels *b);
 void labels_done(struct labels *l);
 
-/* Adds a requirement; copies key and values. */
+/* Adds a requirement; copies key and values (kept sorted, doubles dropped). */
 void selector_add(struct selector *s, const char *key, enum selector_op op, const char *const *values, size_t n_values);
 /* NotIn and DoesNotExist match an object without the key (k8s.io/apimachinery/pkg/labels, Requirement.Matches). */
 bool selector_matches(const struct selector *s, const struct labels *labels);

@@ -7,6 +7,25 @@
 #define MOAT_POD_H
 
 #include "moat/attachment.h"
+#include "moat/txn.h"
+
+/* Name of an address' chain of one direction: "i-10.1.0.11", "e-20010db8000100000000000000000011". */
+const char *pod_chain_name(enum direction d, const struct addr *a, char buf[CHAIN_NAME_MAX]);
+
+/*
+ * Queues the pod: the port guarded, each address with its pair of chains, which go to target[direction] (an end of
+ * ruleset.h, or a profile's chain that an earlier transaction has made). What stood there before is replaced.
+ */
+void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);
+
+/* Queues the swap of one address' one direction to another target: touches one rule only (swap discipline). */
+void pod_put_target(struct txn *t, const struct addr *a, enum direction d, const char *target);
+
+/* Queues the removal of one address of the attachment, elements and chains; idempotent. */
+void pod_remove_addr(struct txn *t, const struct attachment *a, const struct addr *addr);
+
+/* The target of a pod without confirmed policy: closed, or told only (preview, audit). */
+const char *pod_closed_target(enum mode mode, enum direction d);
 
 /*
  * Closes the attachment's pod (mode strict, standard: nothing allowed; preview, audit: let through and told): static chains

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moat/link.h"
+
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "moat/nl.h"
+#include "moat/text.h"
+
+static void read_kind(const struct nlattr *info, struct link *link)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, info)
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			strncpy(link->kind, mnl_attr_get_str(attr), sizeof(link->kind) - 1);
+}
+
+static int on_link(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	struct link *link = arg;
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	memset(link, 0, sizeof(*link));
+	link->index = (uint32_t)ifi->ifi_index;
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_IFNAME:
+			strncpy(link->name, mnl_attr_get_str(attr), sizeof(link->name) - 1);
+			break;
+		case IFLA_LINK:
+			link->peer_index = mnl_attr_get_u32(attr);
+			break;
+		case IFLA_MASTER:
+			link->master_index = mnl_attr_get_u32(attr);
+			break;
+		case IFLA_LINKINFO:
+			read_kind(attr, link);
+			break;
+		}
+	}
+	return 0;
+}
+
+/* index 0: by name */
+static int get_link(uint32_t index, const char *name, struct link *ret, struct err *err)
+{
+	char scratch[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
+	struct ifinfomsg *ifi;
+	struct link found = {0};
+	struct nl nl;
+	int code;
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = (int)index;
+	if (!index)
+		mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	code = nl_open(&nl, NETLINK_ROUTE, err);
+	if (code < 0)
+		return code;
+	code = nl_request(&nl, nlh, on_link, &found);
+	nl_close(&nl);
+	if (code == 0 && !found.index)
+		code = -ENODEV;
+	if (code < 0)
+		return err_errno(err, -code, "interface %s", name);
+	*ret = found;
+	return 0;
+}
+
+int link_by_index(uint32_t index, struct link *ret, struct err *err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "with index %u", index);
+	return index ? get_link(index, name, ret, err) : err_set(err, ENODEV, "interface with index 0");
+}
+
+int link_by_name(const char *name, struct link *ret, struct err *err)
+{
+	if (!text_is_ifname(name))
+		return err_set(err, ENODEV, "interface name \"%s\" is not one", TEXT(name));
+	return get_link(0, name, ret, err);
+}
+
+int link_in_netns(const char *netns, const char *ifname, struct link *ret, struct err *err)
+{
+	CLEAN_CLOSE int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	CLEAN_CLOSE int there = open(netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int code;
+
+	if (own < 0)
+		return err_errno(err, errno, "open own network namespace");
+	if (there < 0)
+		return err_errno(err, errno, "open network namespace %s", TEXT(netns));
+	if (setns(there, CLONE_NEWNET) < 0)
+		return err_errno(err, errno, "enter network namespace %s", TEXT(netns));
+	code = link_by_name(ifname, ret, err);
+	if (setns(own, CLONE_NEWNET) < 0)
+		abort(); /* going on would write rules in the pod's namespace */
+	return code < 0 ? err_wrap(err, "in network namespace %s", TEXT(netns)) : 0;
+}
+
+int link_port_of(const char *netns, const char *ifname, struct link *ret_port, struct err *err)
+{
+	struct link inside, port;
+	int code = link_in_netns(netns, ifname, &inside, err);
+
+	if (code < 0)
+		return code;
+	if (strcmp(inside.kind, "veth") != 0)
+		return err_set(err, EMEDIUMTYPE,
+			       "interface %s of the container is of kind \"%s\", not a veth: it bypasses the node's network stack, "
+			       "so moat cannot guard it; use a primary plugin that makes veth pairs (ptp)",
+			       TEXT(ifname), TEXT(inside.kind));
+	code = inside.peer_index ? link_by_index(inside.peer_index, &port, err) : -ENODEV;
+	if (code < 0 || strcmp(port.kind, "veth") != 0 || port.peer_index != inside.index)
+		return err_set(err, ELNRNG,
+			       "interface %s of the container has no peer in this network namespace (index %u): "
+			       "the runtime must call moat in the namespace that the primary plugin used",
+			       TEXT(ifname), inside.peer_index);
+	*ret_port = port;
+	return 0;
+}

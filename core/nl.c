@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moat/nl.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ANSWER_BYTES 65536 /* one datagram of a dump: at most 32 KiB (NLMSG_GOODSIZE grows to the reader's buffer, capped so) */
+
+int nl_open(struct nl *nl, int bus, struct err *err)
+{
+	static const int on = 1;
+	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
+
+	nl->seq = 0;
+	nl->deleted = false;
+	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, bus);
+	if (nl->fd < 0)
+		return err_errno(err, errno, "netlink socket of bus %d", bus);
+	if (bind(nl->fd, (struct sockaddr *)&self, sizeof(self)) < 0) {
+		int code = errno;
+
+		nl_close(nl);
+		return err_errno(err, code, "bind netlink socket");
+	}
+	/* Errors need not repeat the message that failed; both options only make answers shorter or clearer. */
+	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	setsockopt(nl->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	return 0;
+}
+
+void nl_close(struct nl *nl)
+{
+	if (nl->fd >= 0)
+		close(nl->fd);
+	nl->fd = -1;
+}
+
+void nl_close_detached(struct nl *nl)
+{
+	pid_t child;
+
+	if (nl->fd < 0 || !nl->deleted) {
+		nl_close(nl);
+		return;
+	}
+	child = fork();
+	if (child == 0) {
+		/* The runtime waits for the end of our output, so the child must hold none of its pipes. */
+		if (nl->fd > 0)
+			close_range(0, (unsigned)nl->fd - 1, 0);
+		close_range((unsigned)nl->fd + 1, ~0U, 0);
+		close(nl->fd);
+		_exit(0);
+	}
+	nl_close(nl); /* without a child this waits: slower, never wrong */
+}
+
+static int read_answer(struct nl *nl, uint32_t seq, bool dump, nl_message_fn fn, void *arg)
+{
+	static const size_t size = ANSWER_BYTES;
+	CLEAN_FREE char *buf = mem_alloc(size);
+	bool interrupted = false;
+	int result = 0;
+
+	for (;;) {
+		ssize_t got = recv(nl->fd, buf, size, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		int left = (int)got;
+		for (const struct nlmsghdr *nlh = (void *)buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+			if (nlh->nlmsg_seq != seq)
+				continue;
+			interrupted |= nlh->nlmsg_flags & NLM_F_DUMP_INTR;
+			if (nlh->nlmsg_type == NLMSG_ERROR || nlh->nlmsg_type == NLMSG_DONE) {
+				int code = *(const int *)mnl_nlmsg_get_payload(nlh);
+
+				if (nlh->nlmsg_type == NLMSG_ERROR && code == 0 && dump)
+					continue;
+				if (code < 0)
+					return code;
+				return interrupted && !result ? -EINTR : result;
+			}
+			if (fn && !result)
+				result = fn(nlh, arg); /* the rest is still read, or the next request would meet it */
+		}
+	}
+}
+
+int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
+{
+	bool dump = (nlh->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+
+	nlh->nlmsg_seq = ++nl->seq;
+	if (send(nl->fd, nlh, nlh->nlmsg_len, 0) < 0)
+		return -errno;
+	return read_answer(nl, nlh->nlmsg_seq, dump, fn, arg);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Proof that the static part of the ruleset stands: by hooks, and by the tags of its rules in their order. */
+#include <arpa/inet.h>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/rule.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+#include "moat/rule.h"
+#include "moat/ruleset.h"
+#include "txn_internal.h"
+
+struct dumped {
+	VEC(uint64_t) tags;
+	bool stranger; /* a rule without a tag */
+};
+
+static int on_table(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
+			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
+	return 0;
+}
+
+static int prove_table(struct nl *nl, struct err *err)
+{
+	char scratch[256];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_ACK, 0);
+	uint32_t flags = 0;
+	int code;
+
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE_NAME);
+	code = nl_request(nl, nlh, on_table, &flags);
+	if (code < 0)
+		return err_errno(err, -code, "table inet moat");
+	if (flags & NFT_TABLE_F_DORMANT)
+		return err_set(err, EBADMSG, "table inet moat is dormant");
+	return 0;
+}
+
+static int on_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	struct dumped *d = arg;
+	const struct nlattr *attr;
+	uint64_t tag;
+	bool tagged = false;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attr) == NFTA_RULE_USERDATA)
+			tagged = rule_tag_of(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), &tag);
+	if (tagged)
+		VEC_PUSH(&d->tags, tag);
+	else
+		d->stranger = true;
+	return 0;
+}
+
+static int on_chain(const struct nlmsghdr *nlh, void *arg)
+{
+	struct chain_hook *hook = arg;
+	struct nftnl_chain *c = MUST(nftnl_chain_alloc());
+
+	if (nftnl_chain_nlmsg_parse(nlh, c) == 0 && nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM)) {
+		hook->hook = nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM);
+		hook->priority = nftnl_chain_get_s32(c, NFTNL_CHAIN_PRIO);
+	}
+	nftnl_chain_free(c);
+	return 0;
+}
+
+static int prove_hook(struct nl *nl, const struct static_chain *c, struct err *err)
+{
+	char scratch[512];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, NFPROTO_INET, NLM_F_ACK, 0);
+	struct chain_hook hook = {.hook = ~0u};
+
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, c->name);
+	if (nl_request(nl, nlh, on_chain, &hook) < 0 || hook.hook != c->hook.hook || hook.priority != c->hook.priority)
+		return err_set(err, EBADMSG, "chain %s of table inet moat is not hooked as it should be", c->name);
+	return 0;
+}
+
+static int prove_rules(struct nl *nl, const char *chain, const struct txn *wanted, struct err *err)
+{
+	char scratch[512];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 0);
+	struct dumped have = {0};
+	size_t matched = 0, expected = 0;
+	int code;
+
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
+	code = nl_request(nl, nlh, on_rule, &have);
+	for (size_t i = 0; i < wanted->tags.n; i++) {
+		if (strcmp(wanted->tags.v[i].chain, chain) != 0)
+			continue;
+		matched += expected < have.tags.n && have.tags.v[expected] == wanted->tags.v[i].tag;
+		expected++;
+	}
+	bool intact = code == 0 && !have.stranger && matched == expected && have.tags.n == expected;
+	VEC_DONE(&have.tags);
+	if (!intact)
+		return err_set(err, EBADMSG, "chain %s of table inet moat does not hold its %zu rules as moat wrote them", chain,
+			       expected);
+	return 0;
+}
+
+int ruleset_prove(struct nl *nl, struct err *err)
+{
+	struct txn *wanted = txn_new();
+	int code = prove_table(nl, err);
+
+	ruleset_put(wanted);
+	for (size_t i = 0; code == 0 && i < n_static_chains; i++) {
+		if (static_chains[i].base)
+			code = prove_hook(nl, &static_chains[i], err);
+		if (code == 0)
+			code = prove_rules(nl, static_chains[i].name, wanted, err);
+	}
+	txn_free(wanted);
+	return code;
+}

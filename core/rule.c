@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Phrases: nf_tables expressions in the shape that nft itself gives them, so that `nft list` reads them back. */
+#include <net/if.h>
+#include <netinet/in.h> /* before linux/netfilter.h, which has its own copy of it */
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "moat/rule.h"
+#include "txn_internal.h"
+
+#define TAG_UDATA_TYPE 200 /* nft ignores types it does not know; it uses 0 (comment) and 1 */
+
+static struct nftnl_expr *expr(const char *name)
+{
+	return MUST(nftnl_expr_alloc(name));
+}
+
+static void push(struct txn *t, struct nftnl_expr *e)
+{
+	nftnl_rule_add_expr(t->rule, e);
+}
+
+/* 32-bit registers from NFT_REG32_00 on; a key of len bytes takes as many as it needs. */
+static uint32_t reg_take(struct txn *t, size_t len)
+{
+	uint32_t reg = t->reg;
+
+	t->reg += (uint32_t)((len + 3) / 4);
+	if (t->reg > NFT_REG32_15 + 1)
+		abort();
+	return reg;
+}
+
+static void reg_reset(struct txn *t)
+{
+	t->reg = t->reg_key = NFT_REG32_00;
+}
+
+void rule_begin(struct txn *t, const char *chain)
+{
+	txn_elements_flush(t);
+	if (t->rule)
+		abort();
+	t->rule = MUST(nftnl_rule_alloc());
+	nftnl_rule_set_u32(t->rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
+	nftnl_rule_set_str(t->rule, NFTNL_RULE_TABLE, TABLE_NAME);
+	nftnl_rule_set_str(t->rule, NFTNL_RULE_CHAIN, chain);
+	t->family = t->l4proto = 0;
+	reg_reset(t);
+}
+
+void rule_end(struct txn *t)
+{
+	CLEAN_FREE char *scratch = mem_alloc(8192);
+	struct nftnl_rule *rule = TAKE_PTR(t->rule);
+	struct nlmsghdr *nlh = txn_message_begin(t, scratch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+
+	nftnl_rule_nlmsg_build_payload(nlh, rule);
+	txn_message_end(t, nlh, mem_printf("add rule to %s", nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN)));
+	nftnl_rule_free(rule);
+}
+
+/* FNV-1a, 64 bits: tells versions of our own rules apart; nobody's input gets here. */
+static uint64_t hash(const void *data, size_t len)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (const uint8_t *p = data; len--; p++)
+		h = (h ^ *p) * 0x100000001b3u;
+	return h;
+}
+
+void rule_end_tagged(struct txn *t, const char *chain)
+{
+	CLEAN_FREE char *scratch = mem_zalloc(8192);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_NEWRULE, NFPROTO_INET, 0, 0);
+	struct nftnl_udata_buf *udata = MUST(nftnl_udata_buf_alloc(32));
+	struct rule_tag tag = {.chain = chain};
+
+	nftnl_rule_nlmsg_build_payload(nlh, t->rule);
+	tag.tag = hash(mnl_nlmsg_get_payload(nlh), mnl_nlmsg_get_payload_len(nlh));
+	nftnl_udata_put(udata, TAG_UDATA_TYPE, sizeof(tag.tag), &tag.tag);
+	nftnl_rule_set_data(t->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
+	nftnl_udata_buf_free(udata);
+	VEC_PUSH(&t->tags, tag);
+	rule_end(t);
+}
+
+bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret)
+{
+	const uint8_t *p = userdata; /* type, length, value */
+
+	while (len >= 2 && len >= 2u + p[1]) {
+		if (p[0] == TAG_UDATA_TYPE && p[1] == sizeof(*ret)) {
+			memcpy(ret, p + 2, sizeof(*ret));
+			return true;
+		}
+		len -= 2u + p[1];
+		p += 2 + p[1];
+	}
+	return false;
+}
+
+static void cmp(struct txn *t, uint32_t reg, uint32_t op, const void *data, uint32_t len)
+{
+	struct nftnl_expr *e = expr("cmp");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
+	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len);
+	push(t, e);
+}
+
+static uint32_t meta(struct txn *t, uint32_t key, size_t len)
+{
+	struct nftnl_expr *e = expr("meta");
+	uint32_t reg = reg_take(t, len);
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
+	push(t, e);
+	return reg;
+}
+
+static uint32_t payload(struct txn *t, uint32_t base, uint32_t offset, uint32_t len)
+{
+	struct nftnl_expr *e = expr("payload");
+	uint32_t reg = reg_take(t, len);
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	push(t, e);
+	return reg;
+}
+
+static void bitwise_and(struct txn *t, uint32_t reg, const void *mask, uint32_t len)
+{
+	static const uint8_t zero[16];
+	struct nftnl_expr *e = expr("bitwise");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, len);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
+	push(t, e);
+}
+
+/*
+ * A dependency may be asked for between two loads of one key, so it uses a register behind the key and gives it back.
+ */
+static void depend(struct txn *t, uint32_t meta_key, uint8_t value)
+{
+	uint32_t saved = t->reg;
+
+	cmp(t, meta(t, meta_key, 1), NFT_CMP_EQ, &value, 1);
+	t->reg = saved;
+}
+
+void rule_family(struct txn *t, int family)
+{
+	if (t->family == family)
+		return;
+	if (t->family)
+		abort(); /* a rule about both families matches nothing */
+	t->family = (uint8_t)family;
+	depend(t, NFT_META_NFPROTO, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
+}
+
+void rule_l4proto(struct txn *t, uint8_t protocol)
+{
+	if (t->l4proto == protocol)
+		return;
+	t->l4proto = protocol;
+	depend(t, NFT_META_L4PROTO, protocol);
+}
+
+void rule_not_l4proto(struct txn *t, uint8_t protocol)
+{
+	cmp(t, meta(t, NFT_META_L4PROTO, 1), NFT_CMP_NEQ, &protocol, 1);
+	reg_reset(t);
+}
+
+void rule_load_iifname(struct txn *t)
+{
+	meta(t, NFT_META_IIFNAME, IFNAMSIZ);
+}
+
+void rule_load_oifname(struct txn *t)
+{
+	meta(t, NFT_META_OIFNAME, IFNAMSIZ);
+}
+
+/* Offsets of the addresses: RFC 791 section 3.1, RFC 8200 section 3. */
+void rule_load_saddr(struct txn *t, int family)
+{
+	rule_family(t, family);
+	payload(t, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET ? 12 : 8, family == AF_INET ? 4 : 16);
+}
+
+void rule_load_daddr(struct txn *t, int family)
+{
+	rule_family(t, family);
+	payload(t, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET ? 16 : 24, family == AF_INET ? 4 : 16);
+}
+
+void rule_load_l4proto(struct txn *t)
+{
+	meta(t, NFT_META_L4PROTO, 1);
+}
+
+/* TCP, UDP and SCTP all begin with the two ports. */
+void rule_load_sport(struct txn *t)
+{
+	payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2);
+}
+
+void rule_load_dport(struct txn *t)
+{
+	payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);
+}
+
+void rule_load_ct_saddr(struct txn *t, int family, bool reply)
+{
+	struct nftnl_expr *e;
+	uint32_t reg;
+
+	rule_family(t, family);
+	e = expr("ct");
+	reg = reg_take(t, family == AF_INET ? 4 : 16);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, family == AF_INET ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, reply);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+	push(t, e);
+}
+
+static struct nftnl_expr *lookup(struct txn *t, const char *set)
+{
+	struct nftnl_expr *e = expr("lookup");
+
+	if (t->reg == t->reg_key)
+		abort(); /* nothing was loaded */
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, t->reg_key);
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
+	reg_reset(t);
+	return e;
+}
+
+void rule_in(struct txn *t, const char *set)
+{
+	push(t, lookup(t, set));
+}
+
+void rule_vmap(struct txn *t, const char *map)
+{
+	struct nftnl_expr *e = lookup(t, map);
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+	push(t, e);
+}
+
+static void ct_state(struct txn *t, uint32_t mask, uint32_t op)
+{
+	static const uint32_t zero;
+	struct nftnl_expr *e = expr("ct");
+	uint32_t reg = reg_take(t, 4);
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+	push(t, e);
+	bitwise_and(t, reg, &mask, 4);
+	cmp(t, reg, op, &zero, 4);
+	reg_reset(t);
+}
+
+void rule_ct_state(struct txn *t, uint32_t mask)
+{
+	ct_state(t, mask, NFT_CMP_NEQ);
+}
+
+void rule_ct_state_not(struct txn *t, uint32_t mask)
+{
+	ct_state(t, mask, NFT_CMP_EQ);
+}
+
+void rule_icmp_type(struct txn *t, int family, uint8_t type)
+{
+	rule_family(t, family);
+	rule_l4proto(t, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	cmp(t, payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1), NFT_CMP_EQ, &type, 1);
+	reg_reset(t);
+}
+
+void rule_hop_limit(struct txn *t, uint8_t value)
+{
+	rule_family(t, AF_INET6);
+	cmp(t, payload(t, NFT_PAYLOAD_NETWORK_HEADER, 7, 1), NFT_CMP_EQ, &value, 1);
+	reg_reset(t);
+}
+
+void rule_saddr_unspecified(struct txn *t)
+{
+	static const uint8_t unspecified[16];
+
+	rule_family(t, AF_INET6);
+	cmp(t, payload(t, NFT_PAYLOAD_NETWORK_HEADER, 8, 16), NFT_CMP_EQ, unspecified, 16);
+	reg_reset(t);
+}
+
+void rule_saddr_local(struct txn *t)
+{
+	static const uint32_t local = RTN_LOCAL;
+	struct nftnl_expr *e = expr("fib");
+	uint32_t reg = reg_take(t, 4);
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_SADDR);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, reg);
+	push(t, e);
+	cmp(t, reg, NFT_CMP_EQ, &local, 4);
+	reg_reset(t);
+}
+
+static void tcp_flags(struct txn *t, uint8_t mask, uint8_t value, uint32_t op)
+{
+	uint32_t reg;
+
+	rule_l4proto(t, IPPROTO_TCP);
+	reg = payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1); /* RFC 9293 section 3.1 */
+	bitwise_and(t, reg, &mask, 1);
+	cmp(t, reg, op, &value, 1);
+	reg_reset(t);
+}
+
+void rule_tcp_flags(struct txn *t, uint8_t mask, uint8_t value)
+{
+	tcp_flags(t, mask, value, NFT_CMP_EQ);
+}
+
+void rule_tcp_flags_not(struct txn *t, uint8_t mask, uint8_t value)
+{
+	tcp_flags(t, mask, value, NFT_CMP_NEQ);
+}
+
+void rule_counter(struct txn *t)
+{
+	push(t, expr("counter"));
+}
+
+void rule_limit(struct txn *t, uint64_t per_second, uint32_t burst)
+{
+	struct nftnl_expr *e = expr("limit");
+
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, per_second);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1); /* seconds */
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	push(t, e);
+}
+
+void rule_log(struct txn *t, uint16_t group, const char *prefix)
+{
+	struct nftnl_expr *e = expr("log");
+
+	nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, group);
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, prefix);
+	push(t, e);
+}
+
+void rule_reject_tcp_reset(struct txn *t)
+{
+	struct nftnl_expr *e;
+
+	rule_l4proto(t, IPPROTO_TCP);
+	e = expr("reject");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+	push(t, e);
+}
+
+void rule_reject_admin_prohibited(struct txn *t)
+{
+	struct nftnl_expr *e = expr("reject");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+	push(t, e);
+}
+
+static void verdict(struct txn *t, int code, const char *chain)
+{
+	struct nftnl_expr *e = expr("immediate");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)code);
+	if (chain)
+		nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain);
+	push(t, e);
+}
+
+void rule_accept(struct txn *t)
+{
+	verdict(t, NF_ACCEPT, NULL);
+}
+
+void rule_drop(struct txn *t)
+{
+	verdict(t, NF_DROP, NULL);
+}
+
+void rule_return(struct txn *t)
+{
+	verdict(t, NFT_RETURN, NULL);
+}
+
+void rule_jump(struct txn *t, const char *chain)
+{
+	verdict(t, NFT_JUMP, chain);
+}
+
+void rule_goto(struct txn *t, const char *chain)
+{
+	verdict(t, NFT_GOTO, chain);
+}

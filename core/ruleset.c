@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of the ruleset
+ *
+ * Each packet of a pod passes one of three hooks, after destination NAT (a Service is its pod by then) and before source NAT (the
+ * source is true): forward, output (the node's own), input (to the node). There, two questions are asked: may the source send this
+ * (`from`), may the destination have it (`to`)? A question is one lookup by address that goes to the pod's chain, from there
+ * to its profile (port . protocol → group) and the group's set. `return` means allowed: goto pushes nothing, so a return
+ * comes back behind the jump and the next question is asked. A miss falls through to `lost`, which drops: fails closed.
+ *
+ * `guard` comes before all that, before defragmentation and conntrack (-450): a pod speaks only with its own addresses through its own
+ * port, and nobody else speaks with a pod's address. Only therefore may established flows pass unseen.
+ *
+ * Input runs at 110, after IPVS (98), which turns Service packets round there; IPVS sends them through output, where there is no input
+ * interface: hence map from_addr.
+ *
+ * No anonymous sets anywhere: a rewrite of these rules on a live table must touch rules only, since a set made in a
+ * transaction can be met before its elements are (the swap discipline; 4 of 870,000 packets were lost with a hash map).
+ *
+ * Every rule is tagged with a hash of itself. ADD proves by the tags that all rules stand in their order, and rewrites
+ * the static part when they do not: a stranger may have flushed a chain while no daemon ran.
+ */
+#include "moat/ruleset.h"
+
+#include <netinet/icmp6.h> /* before linux/netfilter.h, which has its own copy of netinet/in.h */
+#include <netinet/ip_icmp.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+
+#include "moat/rule.h"
+
+#define FAMILIES(name4, name6, flags_, timeout_, ...)                                                                  \
+	{                                                                                                              \
+		{.name = (name4), .fields = {__VA_ARGS__ FIELD_IPV4}, .flags = (flags_), .timeout_ms = (timeout_)},   \
+		{.name = (name6), .fields = {__VA_ARGS__ FIELD_IPV6}, .flags = (flags_), .timeout_ms = (timeout_)},   \
+	}
+
+const struct set_spec set_ports = {.name = "ports", .fields = {FIELD_IFNAME}};
+const struct set_spec set_node_open = {.name = "node_open", .fields = {FIELD_IFNAME}};
+const struct set_spec set_pods[2] = FAMILIES("pods", "pods6", SET_PLAIN, 0, );
+const struct set_spec set_self[2] = {
+	{.name = "self", .fields = {FIELD_IPV4, FIELD_IPV4}},
+	{.name = "self6", .fields = {FIELD_IPV6, FIELD_IPV6}},
+};
+const struct set_spec set_nodes[2] = FAMILIES("nodes", "nodes6", SET_PLAIN, 0, );
+const struct set_spec set_known[2] = FAMILIES("known", "known6", SET_PLAIN, 0, );
+const struct set_spec set_unsettled[2] = FAMILIES("unsettled", "unsettled6", SET_INTERVAL, 0, );
+const struct set_spec set_revoked[2] = {
+	/* 10 minutes: longer than any peer keeps resending into a dead connection (tcp_retries2: 924 s at most, by then with RTOs of 120 s) */
+	{.name = "revoked", .fields = {FIELD_IPV4, FIELD_PORT, FIELD_IPV4}, .flags = SET_TIMEOUT, .timeout_ms = 600000},
+	{.name = "revoked6", .fields = {FIELD_IPV6, FIELD_PORT, FIELD_IPV6}, .flags = SET_TIMEOUT, .timeout_ms = 600000},
+};
+const struct set_spec set_tunnel_ports = {.name = "tunnel_ports", .fields = {FIELD_PORT}};
+const struct set_spec set_tunnel_protocols = {.name = "tunnel_protocols", .fields = {FIELD_PROTOCOL}};
+const struct set_spec map_from_pod[2] = FAMILIES("from_pod", "from_pod6", SET_VERDICT, 0, FIELD_IFNAME, );
+const struct set_spec map_from_addr[2] = FAMILIES("from_addr", "from_addr6", SET_VERDICT, 0, );
+const struct set_spec map_to_pod[2] = FAMILIES("to_pod", "to_pod6", SET_VERDICT, 0, );
+
+static const int families[2] = {AF_INET, AF_INET6};
+
+static void put_sets(struct txn *t)
+{
+	static const struct set_spec *const by_family[] = {set_pods,      set_self,    set_nodes,    set_known,
+							   set_unsettled, set_revoked, map_from_pod, map_from_addr,
+							   map_to_pod};
+	/* UDP: VXLAN as Linux (flannel) and IANA number it, Geneve, WireGuard. IP: IPIP, 6in4, GRE, ESP, AH. */
+	static const uint16_t ports[] = {8472, 4789, 6081, 51820};
+	static const uint8_t protocols[] = {IPPROTO_IPIP, IPPROTO_IPV6, IPPROTO_GRE, IPPROTO_ESP, IPPROTO_AH};
+
+	txn_add_set(t, &set_ports);
+	txn_add_set(t, &set_node_open);
+	for (size_t i = 0; i < ARRAY_SIZE(by_family); i++) {
+		txn_add_set(t, &by_family[i][0]);
+		txn_add_set(t, &by_family[i][1]);
+	}
+	txn_add_set(t, &set_tunnel_ports);
+	txn_add_set(t, &set_tunnel_protocols);
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++)
+		txn_add_element(t, &set_tunnel_ports, key_with_port((struct key){.len = 0}, ports[i]), NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+		txn_add_element(t, &set_tunnel_protocols, key_with_protocol((struct key){.len = 0}, protocols[i]), NULL);
+}
+
+/* iifname|oifname @ports goto lost */
+static void lost_if_port(struct txn *t, const char *chain, bool output)
+{
+	rule_begin(t, chain);
+	if (output)
+		rule_load_oifname(t);
+	else
+		rule_load_iifname(t);
+	rule_in(t, set_ports.name);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, chain);
+}
+
+/* ip saddr|daddr @pods goto lost, both families */
+static void lost_if_pod(struct txn *t, const char *chain, bool destination)
+{
+	for (int f = 0; f < 2; f++) {
+		rule_begin(t, chain);
+		if (destination)
+			rule_load_daddr(t, families[f]);
+		else
+			rule_load_saddr(t, families[f]);
+		rule_in(t, set_pods[f].name);
+		rule_goto(t, "lost");
+		rule_end_tagged(t, chain);
+	}
+}
+
+/* iifname @<set> jump|goto|accept */
+static void if_port(struct txn *t, const char *chain, const char *set, void (*verdict)(struct txn *, const char *), const char *to)
+{
+	rule_begin(t, chain);
+	rule_load_iifname(t);
+	rule_in(t, set);
+	verdict(t, to);
+	rule_end_tagged(t, chain);
+}
+
+static void always(struct txn *t, const char *chain, void (*verdict)(struct txn *, const char *), const char *to)
+{
+	rule_begin(t, chain);
+	verdict(t, to);
+	rule_end_tagged(t, chain);
+}
+
+static void accept_verdict(struct txn *t, const char *unused)
+{
+	(void)unused;
+	rule_accept(t);
+}
+
+static void return_verdict(struct txn *t, const char *unused)
+{
+	(void)unused;
+	rule_return(t);
+}
+
+/* Anti-spoofing: established flows pass the other hooks unseen, so this is the only place that sees every packet. */
+static void put_guard(struct txn *t)
+{
+	/* iifname @ports goto guard_port; a pod's address from anywhere else is lost */
+	if_port(t, "guard", set_ports.name, rule_goto, "guard_port");
+	lost_if_pod(t, "guard", false);
+
+	for (int f = 0; f < 2; f++) { /* iifname . ip saddr @from_pod accept: membership only, the verdict is not run */
+		rule_begin(t, "guard_port");
+		rule_load_iifname(t);
+		rule_load_saddr(t, families[f]);
+		rule_in(t, map_from_pod[f].name);
+		rule_accept(t);
+		rule_end_tagged(t, "guard_port");
+	}
+	always(t, "guard_port", rule_jump, "link");
+	always(t, "guard_port", rule_goto, "lost");
+}
+
+/* ct state established accept; ct state related jump <chain> */
+static void put_tracked(struct txn *t, const char *chain, const char *related)
+{
+	rule_begin(t, chain);
+	rule_ct_state(t, CT_ESTABLISHED);
+	rule_accept(t);
+	rule_end_tagged(t, chain);
+	rule_begin(t, chain);
+	rule_ct_state(t, CT_RELATED);
+	rule_jump(t, related);
+	rule_end_tagged(t, chain);
+}
+
+/* tcp flags & (fin | syn | rst | ack) != syn jump midstream */
+static void put_midstream(struct txn *t, const char *chain)
+{
+	rule_begin(t, chain);
+	rule_tcp_flags_not(t, 0x17, 0x02);
+	rule_jump(t, "midstream");
+	rule_end_tagged(t, chain);
+}
+
+/* ip saddr . ip daddr @self accept: a pod reaches itself, through a Service too */
+static void put_self(struct txn *t, const char *chain)
+{
+	for (int f = 0; f < 2; f++) {
+		rule_begin(t, chain);
+		rule_load_saddr(t, families[f]);
+		rule_load_daddr(t, families[f]);
+		rule_in(t, set_self[f].name);
+		rule_accept(t);
+		rule_end_tagged(t, chain);
+	}
+}
+
+static void put_forward(struct txn *t)
+{
+	put_tracked(t, "forward", "errors");
+	for (int f = 0; f < 2; f++) { /* iifname @ports ip daddr @nodes jump tunnels */
+		rule_begin(t, "forward");
+		rule_load_iifname(t);
+		rule_in(t, set_ports.name);
+		rule_load_daddr(t, families[f]);
+		rule_in(t, set_nodes[f].name);
+		rule_jump(t, "tunnels");
+		rule_end_tagged(t, "forward");
+	}
+	put_midstream(t, "forward");
+	put_self(t, "forward");
+	always(t, "forward", rule_jump, "from");
+	always(t, "forward", rule_jump, "to");
+}
+
+static void put_output(struct txn *t)
+{
+	put_tracked(t, "output", "own_reset");
+	rule_begin(t, "output"); /* node → its own pods: kubelet probes */
+	rule_saddr_local(t);
+	rule_accept(t);
+	rule_end_tagged(t, "output");
+	rule_begin(t, "output"); /* the node's own address detection and MLD, before it has an address */
+	rule_saddr_unspecified(t);
+	rule_jump(t, "link_out");
+	rule_end_tagged(t, "output");
+	put_midstream(t, "output");
+	put_self(t, "output");
+	always(t, "output", rule_jump, "from_out");
+	always(t, "output", rule_jump, "to");
+}
+
+static void put_input(struct txn *t)
+{
+	put_tracked(t, "input", "errors");
+	if_port(t, "input", set_ports.name, rule_jump, "link");
+	if_port(t, "input", set_ports.name, rule_jump, "tunnels");
+	put_midstream(t, "input");
+	if_port(t, "input", set_node_open.name, accept_verdict, NULL);
+	always(t, "input", rule_jump, "from");
+}
+
+static void put_questions(struct txn *t)
+{
+	for (int f = 0; f < 2; f++) {
+		rule_begin(t, "from"); /* iifname . ip saddr vmap @from_pod */
+		rule_load_iifname(t);
+		rule_load_saddr(t, families[f]);
+		rule_vmap(t, map_from_pod[f].name);
+		rule_end_tagged(t, "from");
+		rule_begin(t, "from_out"); /* ip saddr vmap @from_addr */
+		rule_load_saddr(t, families[f]);
+		rule_vmap(t, map_from_addr[f].name);
+		rule_end_tagged(t, "from_out");
+		rule_begin(t, "to"); /* ip daddr vmap @to_pod */
+		rule_load_daddr(t, families[f]);
+		rule_vmap(t, map_to_pod[f].name);
+		rule_end_tagged(t, "to");
+	}
+	/* only a miss gets here; in `to` also multicast, broadcast and strangers behind a guarded port */
+	lost_if_port(t, "from", false);
+	lost_if_pod(t, "from", false);
+	lost_if_pod(t, "from_out", false);
+	lost_if_port(t, "to", true);
+	lost_if_pod(t, "to", true);
+}
+
+static void accept_icmp6(struct txn *t, const char *chain, uint8_t type, uint8_t hop_limit)
+{
+	rule_begin(t, chain);
+	rule_icmp_type(t, AF_INET6, type);
+	rule_hop_limit(t, hop_limit);
+	rule_accept(t);
+	rule_end_tagged(t, chain);
+}
+
+#define MLD2_REPORT 143 /* RFC 3810 section 5.2 */
+
+/* What IPv6 needs between a pod and its node. Never a router advertisement or a redirect from a pod: they put routes on a node. */
+static void put_link(struct txn *t)
+{
+	static const uint8_t neighbour[] = {ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT, ND_ROUTER_SOLICIT};
+	static const uint8_t listener[] = {MLD_LISTENER_REPORT, MLD_LISTENER_REDUCTION, MLD2_REPORT};
+
+	for (size_t i = 0; i < ARRAY_SIZE(neighbour); i++)
+		accept_icmp6(t, "link", neighbour[i], 255);
+	for (size_t i = 0; i < ARRAY_SIZE(listener); i++)
+		accept_icmp6(t, "link", listener[i], 1);
+	accept_icmp6(t, "link_out", ND_NEIGHBOR_SOLICIT, 255);
+	accept_icmp6(t, "link_out", MLD_LISTENER_REPORT, 1);
+	accept_icmp6(t, "link_out", MLD2_REPORT, 1);
+}
+
+/* Of `related` only ICMP errors; the rest (what helpers expect) is evaluated as new. */
+static void put_errors(struct txn *t)
+{
+	static const uint8_t v4[] = {ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+	static const uint8_t v6[] = {ICMP6_DST_UNREACH, ICMP6_PACKET_TOO_BIG, ICMP6_TIME_EXCEEDED, ICMP6_PARAM_PROB};
+
+	rule_begin(t, "errors"); /* conntrack calls a redirect related; between pods it is only an attack */
+	rule_icmp_type(t, AF_INET, ICMP_REDIRECT);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "errors");
+	for (size_t i = 0; i < ARRAY_SIZE(v4); i++) {
+		rule_begin(t, "errors");
+		rule_icmp_type(t, AF_INET, v4[i]);
+		rule_goto(t, "error");
+		rule_end_tagged(t, "errors");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(v6); i++) {
+		rule_begin(t, "errors");
+		rule_icmp_type(t, AF_INET6, v6[i]);
+		rule_goto(t, "error");
+		rule_end_tagged(t, "errors");
+	}
+	for (int f = 0; f < 2; f++) {
+		for (int reply = 0; reply < 2; reply++) { /* ip saddr . ct original|reply ip saddr @self accept: an end of the flow */
+			rule_begin(t, "error");
+			rule_load_saddr(t, families[f]);
+			rule_load_ct_saddr(t, families[f], reply);
+			rule_in(t, set_self[f].name);
+			rule_accept(t);
+			rule_end_tagged(t, "error");
+		}
+	}
+	lost_if_pod(t, "error", false); /* a pod about a flow of others */
+	always(t, "error", accept_verdict, NULL); /* a router on the path, the node */
+
+	rule_begin(t, "own_reset"); /* in output: the reset of our own reject */
+	rule_tcp_flags(t, 0x04, 0x04);
+	rule_accept(t);
+	rule_end_tagged(t, "own_reset");
+}
+
+static void put_tunnels_and_midstream(struct txn *t)
+{
+	rule_begin(t, "tunnels"); /* udp dport @tunnel_ports goto lost */
+	rule_l4proto(t, IPPROTO_UDP);
+	rule_load_dport(t);
+	rule_in(t, set_tunnel_ports.name);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "tunnels");
+	rule_begin(t, "tunnels"); /* meta l4proto @tunnel_protocols goto lost */
+	rule_load_l4proto(t);
+	rule_in(t, set_tunnel_protocols.name);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "tunnels");
+	for (int f = 0; f < 2; f++) { /* ip saddr . tcp sport . ip daddr @revoked goto lost */
+		rule_begin(t, "midstream");
+		rule_l4proto(t, IPPROTO_TCP);
+		rule_load_saddr(t, families[f]);
+		rule_load_sport(t);
+		rule_load_daddr(t, families[f]);
+		rule_in(t, set_revoked[f].name);
+		rule_goto(t, "lost");
+		rule_end_tagged(t, "midstream");
+	}
+}
+
+/* counter, and the log for whoever listens: 100 a second name the cause and cost nothing. */
+static void count_and_log(struct txn *t, const char *chain, uint16_t group)
+{
+	rule_begin(t, chain);
+	rule_counter(t);
+	rule_end_tagged(t, chain);
+	rule_begin(t, chain);
+	rule_limit(t, 100, 5);
+	rule_log(t, group, chain);
+	rule_end_tagged(t, chain);
+}
+
+static void put_drop(struct txn *t, const char *chain)
+{
+	rule_begin(t, chain);
+	rule_drop(t);
+	rule_end_tagged(t, chain);
+}
+
+/*
+ * An answer instead of silence, to a NEW packet only, and only where the peer is settled: a client whose address the
+ * daemon has not seen yet must retry, not fail.
+ */
+static void put_reject(struct txn *t, const char *chain, const char *answer, bool egress)
+{
+	count_and_log(t, chain, LOG_GROUP_DENIED);
+	rule_begin(t, chain); /* mid-stream and invalid packets get no answer */
+	rule_ct_state_not(t, CT_NEW);
+	rule_drop(t);
+	rule_end_tagged(t, chain);
+	for (int pass = 0; pass < 2; pass++) {
+		for (int f = 0; f < 2; f++) { /* peer @known goto answer; peer @unsettled drop */
+			rule_begin(t, chain);
+			if (egress)
+				rule_load_daddr(t, families[f]);
+			else
+				rule_load_saddr(t, families[f]);
+			rule_in(t, pass == 0 ? set_known[f].name : set_unsettled[f].name);
+			if (pass == 0)
+				rule_goto(t, answer);
+			else
+				rule_drop(t);
+			rule_end_tagged(t, chain);
+		}
+	}
+	always(t, chain, rule_goto, answer);
+}
+
+static void put_answer(struct txn *t)
+{
+	rule_begin(t, "answer");
+	rule_l4proto(t, IPPROTO_TCP);
+	rule_limit(t, 100, 50);
+	rule_reject_tcp_reset(t);
+	rule_end_tagged(t, "answer");
+	rule_begin(t, "answer");
+	rule_not_l4proto(t, IPPROTO_TCP);
+	rule_limit(t, 100, 50);
+	rule_reject_admin_prohibited(t);
+	rule_end_tagged(t, "answer");
+	put_drop(t, "answer"); /* above the rate */
+}
+
+static void put_ends(struct txn *t)
+{
+	count_and_log(t, CHAIN_DENY_INGRESS, LOG_GROUP_DENIED);
+	put_drop(t, CHAIN_DENY_INGRESS);
+	count_and_log(t, CHAIN_DENY_EGRESS, LOG_GROUP_DENIED);
+	put_drop(t, CHAIN_DENY_EGRESS);
+	put_reject(t, CHAIN_REJECT_INGRESS, "answer", false);
+	put_reject(t, CHAIN_REJECT_EGRESS, "answer", true);
+	put_answer(t);
+	count_and_log(t, CHAIN_OBSERVE_INGRESS, LOG_GROUP_DENIED);
+	always(t, CHAIN_OBSERVE_INGRESS, return_verdict, NULL);
+	count_and_log(t, CHAIN_OBSERVE_EGRESS, LOG_GROUP_DENIED);
+	always(t, CHAIN_OBSERVE_EGRESS, return_verdict, NULL);
+	always(t, CHAIN_OPEN, return_verdict, NULL);
+	count_and_log(t, "lost", LOG_GROUP_LOST);
+	put_drop(t, "lost");
+}
+
+/* In the order in which ruleset_put writes chains: a chain is there before a rule names it. */
+const struct static_chain static_chains[] = {
+	{"lost", {0}, false},
+	{"answer", {0}, false},
+	{CHAIN_DENY_INGRESS, {0}, false},
+	{CHAIN_DENY_EGRESS, {0}, false},
+	{CHAIN_REJECT_INGRESS, {0}, false},
+	{CHAIN_REJECT_EGRESS, {0}, false},
+	{CHAIN_OBSERVE_INGRESS, {0}, false},
+	{CHAIN_OBSERVE_EGRESS, {0}, false},
+	{CHAIN_OPEN, {0}, false},
+	{"midstream", {0}, false},
+	{"tunnels", {0}, false},
+	{"own_reset", {0}, false},
+	{"error", {0}, false},
+	{"errors", {0}, false},
+	{"link_out", {0}, false},
+	{"link", {0}, false},
+	{"from", {0}, false},
+	{"from_out", {0}, false},
+	{"to", {0}, false},
+	{"guard_port", {0}, false},
+	{"guard", {NF_INET_PRE_ROUTING, -450}, true}, /* before defragmentation (-400) */
+	{"forward", {NF_INET_FORWARD, NF_IP_PRI_FILTER + 10}, true},
+	{"output", {NF_INET_LOCAL_OUT, NF_IP_PRI_FILTER + 10}, true},
+	{"input", {NF_INET_LOCAL_IN, NF_IP_PRI_NAT_SRC + 10}, true},
+};
+const size_t n_static_chains = ARRAY_SIZE(static_chains);
+
+void ruleset_put(struct txn *t)
+{
+	txn_add_table(t);
+	put_sets(t);
+	for (size_t i = 0; i < n_static_chains; i++) {
+		txn_add_chain(t, static_chains[i].name, static_chains[i].base ? &static_chains[i].hook : NULL);
+		txn_flush_chain(t, static_chains[i].name);
+	}
+	put_ends(t);
+	put_tunnels_and_midstream(t);
+	put_errors(t);
+	put_link(t);
+	put_questions(t);
+	put_guard(t);
+	put_forward(t);
+	put_output(t);
+	put_input(t);
+}

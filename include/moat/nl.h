@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A netlink socket: requests, dumps, and closing without waiting for the kernel's clean-up. */
+#ifndef MOAT_NL_H
+#define MOAT_NL_H
+
+#include "moat/err.h"
+
+struct nlmsghdr;
+
+struct nl {
+	int fd;
+	uint32_t seq;
+	bool deleted; /* a batch that deletes was sent: closing waits for the destroy worker (nl_close_detached) */
+};
+
+/* bus: NETLINK_ROUTE or NETLINK_NETFILTER. On success nl_close releases it. */
+int nl_open(struct nl *nl, int bus, struct err *err);
+void nl_close(struct nl *nl); /* accepts a closed or zeroed-with-fd--1 one */
+
+/*
+ * nl_close for a process that is about to end. After a batch that deletes, the last close of the socket waits 10–15 ms for
+ * nf_tables' destroy worker (nft_rcv_nl_event → nf_tables_trans_destroy_flush_work), though the kernel acknowledged after
+ * 0.2 ms. A forked child that holds nothing else open does the waiting.
+ */
+void nl_close_detached(struct nl *nl);
+
+/* One message of an answer. Return 0 to go on, a negative errno to stop with it. */
+typedef int (*nl_message_fn)(const struct nlmsghdr *nlh, void *arg);
+
+/*
+ * Sends one request (its seq is set here; NLM_F_ACK or NLM_F_DUMP in its flags) and gives every message of the answer to fn (may be
+ * NULL). Returns 0, or the kernel's negative errno without a sentence: the caller knows what was asked. -EINTR: a dump was
+ * interrupted by a change and is incomplete: ask again.
+ */
+int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Phrases that build one rule inside a transaction. All of them are void: they cannot half-fail (out of memory aborts), so a
+ * rule is never written without one of its matches. Registers are allocated as keys are loaded, and what a phrase depends
+ * on (the address family, the transport protocol) is checked by the phrase itself, once per rule.
+ *
+ *	rule_begin(t, "from");                    // iifname . ip saddr vmap @from_pod
+ *	rule_load_iifname(t);
+ *	rule_load_saddr(t, AF_INET);
+ *	rule_vmap(t, "from_pod");
+ *	rule_end(t);
+ */
+#ifndef MOAT_RULE_H
+#define MOAT_RULE_H
+
+#include "moat/txn.h"
+
+void rule_begin(struct txn *t, const char *chain); /* appends to chain */
+void rule_end(struct txn *t);
+/* rule_end with a tag: a hash of the rule's own bytes as user data, by which a dump proves that the rule still stands. chain: static text. */
+void rule_end_tagged(struct txn *t, const char *chain);
+/* Reads the tag of a dumped rule's user data; false if it has none. */
+bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret);
+
+/* Keys: each load appends to the key that the next rule_in or rule_vmap looks up. */
+void rule_load_iifname(struct txn *t);
+void rule_load_oifname(struct txn *t);
+void rule_load_saddr(struct txn *t, int family);
+void rule_load_daddr(struct txn *t, int family);
+void rule_load_l4proto(struct txn *t);
+void rule_load_sport(struct txn *t);
+void rule_load_dport(struct txn *t);
+void rule_load_ct_saddr(struct txn *t, int family, bool reply); /* source of the tracked flow's original or reply tuple */
+void rule_in(struct txn *t, const char *set);   /* … @set */
+void rule_vmap(struct txn *t, const char *map); /* … vmap @map */
+
+/* Matches. */
+void rule_family(struct txn *t, int family);         /* meta nfproto */
+void rule_l4proto(struct txn *t, uint8_t protocol);  /* meta l4proto */
+void rule_not_l4proto(struct txn *t, uint8_t protocol);
+void rule_ct_state(struct txn *t, uint32_t mask);     /* ct state & mask != 0; CT_* bits below */
+void rule_ct_state_not(struct txn *t, uint32_t mask); /* ct state & mask == 0 */
+void rule_icmp_type(struct txn *t, int family, uint8_t type);
+void rule_hop_limit(struct txn *t, uint8_t value); /* IPv6 */
+void rule_saddr_unspecified(struct txn *t);        /* ip6 saddr :: */
+void rule_saddr_local(struct txn *t);              /* fib saddr type local */
+void rule_tcp_flags(struct txn *t, uint8_t mask, uint8_t value);     /* tcp flags & mask == value */
+void rule_tcp_flags_not(struct txn *t, uint8_t mask, uint8_t value); /* != */
+
+/* NF_CT_STATE_BIT of linux/netfilter/nf_conntrack_common.h */
+#define CT_INVALID 1u
+#define CT_ESTABLISHED 2u
+#define CT_RELATED 4u
+#define CT_NEW 8u
+
+/* Statements. */
+void rule_counter(struct txn *t);
+void rule_limit(struct txn *t, uint64_t per_second, uint32_t burst);
+void rule_log(struct txn *t, uint16_t group, const char *prefix); /* NFLOG */
+void rule_reject_tcp_reset(struct txn *t);
+void rule_reject_admin_prohibited(struct txn *t);
+void rule_accept(struct txn *t);
+void rule_drop(struct txn *t);
+void rule_return(struct txn *t);
+void rule_jump(struct txn *t, const char *chain);
+void rule_goto(struct txn *t, const char *chain);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The static part of table inet moat: names, sets, base chains. core/ruleset.c has the theory. */
+#ifndef MOAT_RULESET_H
+#define MOAT_RULESET_H
+
+#include "moat/attachment.h"
+#include "moat/txn.h"
+
+#define LOG_GROUP_DENIED 7 /* NFLOG: what a policy, or its absence, denied (prefix: the end's chain) */
+#define LOG_GROUP_LOST 8   /* NFLOG: what found no verdict, or spoke with an address not its own */
+
+/* Sets by family: [0] IPv4, [1] IPv6. */
+extern const struct set_spec set_ports;           /* host-side interfaces of guarded pods */
+extern const struct set_spec set_node_open;       /* those whose pods always reach their own node (mode standard) */
+extern const struct set_spec set_pods[2];         /* guarded addresses */
+extern const struct set_spec set_self[2];         /* each pod address with the addresses of its pod */
+extern const struct set_spec set_nodes[2];        /* addresses of other nodes */
+extern const struct set_spec set_known[2];        /* addresses of every pod the daemon knows: a peer that reject may answer */
+extern const struct set_spec set_unsettled[2];    /* ranges in which an unknown address may be a pod's yet to come */
+extern const struct set_spec set_revoked[2];      /* TCP source . port . destination that policy no longer allows */
+extern const struct set_spec set_tunnel_ports;
+extern const struct set_spec set_tunnel_protocols;
+extern const struct set_spec map_from_pod[2];     /* port . source → goto e-<address> */
+extern const struct set_spec map_from_addr[2];    /* source → goto e-<address> */
+extern const struct set_spec map_to_pod[2];       /* destination → goto i-<address> */
+
+#define FAMILY_INDEX(addr) ((addr)->family == AF_INET6)
+
+/* Ends of profiles, by direction and enum profile end of the daemon: what happens to a packet that nothing allowed. */
+#define CHAIN_DENY_INGRESS "deny_ingress"
+#define CHAIN_DENY_EGRESS "deny_egress"
+#define CHAIN_REJECT_INGRESS "reject_ingress"
+#define CHAIN_REJECT_EGRESS "reject_egress"
+#define CHAIN_OBSERVE_INGRESS "observe_ingress"
+#define CHAIN_OBSERVE_EGRESS "observe_egress"
+#define CHAIN_OPEN "open" /* everything allowed */
+
+struct static_chain {
+	const char *name;
+	struct chain_hook hook;
+	bool base; /* hook counts */
+};
+extern const struct static_chain static_chains[];
+extern const size_t n_static_chains;
+
+/*
+ * Queues the whole static part: table, chains (flushed), sets, rules. Sets that are there keep their elements. Safe on a live table:
+ * only rules are swapped, and no rule uses a set that this transaction makes, save the first time, when nothing is guarded yet.
+ */
+void ruleset_put(struct txn *t);
+
+/*
+ * Does the static part stand as ruleset_put writes it: base chains hooked, every rule in its place? 0: yes. -ENOENT: no
+ * table. -EBADMSG: something differs; err names the chain. Cost: one small dump per static chain, whatever the number of pods.
+ */
+int ruleset_prove(struct nl *nl, struct err *err);
+
+#endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pod in the ruleset. Its chains are named by address, one pair each, so an element of a map has one possible verdict
- * whoever owns the address: adding is idempotent, deleting is "add, then delete" (txn_discard_*), a new owner's batch
- * replaces the chains' rules in the same instant in which it takes the address, and no batch depends on what another writer
- * did meanwhile. (Chains named by attachment would make the second owner's add fail with EBUSY.)
+ * A pod in the ruleset. Its chains are named by address and attachment, so whoever acts on an old view of things (a daemon that was
+ * stopped between its decision and its send, a DEL that comes late) names chains that are gone, and the kernel refuses
+ * its whole batch; it can never give the former owner's policy to the new one.
+ *
+ * The price is that an element of a map has one of several possible verdicts, and adding over another verdict is -EBUSY. The
+ * first attempt trusts the pod store for who has an address; a refused one asks the kernel.
  */
 #include "moat/pod.h"
 
@@ -18,16 +20,17 @@
 
 #define ATTEMPTS 3 /* a stranger may delete the table between proof and commit; the second attempt brings everything itself */
 
-const char *pod_chain_name(enum direction d, const struct addr *a, char buf[CHAIN_NAME_MAX])
+const char *pod_chain_name(enum direction d, const struct attachment *a, const struct addr *addr, char buf[CHAIN_NAME_MAX])
 {
 	char *p = buf;
 
 	p += snprintf(p, CHAIN_NAME_MAX, "%c-", d == INGRESS ? 'i' : 'e');
-	if (a->family == AF_INET)
-		addr_text(a, p);
+	if (addr->family == AF_INET)
+		p += strlen(addr_text(addr, p));
 	else /* nft's syntax takes no colon in a name */
 		for (size_t i = 0; i < 16; i++)
-			p += snprintf(p, 3, "%02x", a->bytes[i]);
+			p += snprintf(p, 3, "%02x", addr->bytes[i]);
+	snprintf(p, CHAIN_NAME_MAX - (size_t)(p - buf), "-%016llx", (unsigned long long)a->created);
 	return buf;
 }
 
@@ -38,15 +41,21 @@ const char *pod_closed_target(enum mode mode, enum direction d)
 	return d == INGRESS ? CHAIN_DENY_INGRESS : CHAIN_DENY_EGRESS;
 }
 
-void pod_put_target(struct txn *t, const struct addr *a, enum direction d, const char *target)
+static void put_target(struct txn *t, const struct attachment *a, const struct addr *addr, enum direction d, const char *target)
 {
 	char chain[CHAIN_NAME_MAX];
 
-	txn_flush_chain(t, pod_chain_name(d, a, chain));
+	txn_flush_chain(t, pod_chain_name(d, a, addr, chain));
 	rule_begin(t, chain); /* counter goto <target> */
 	rule_counter(t);
 	rule_goto(t, target);
 	rule_end(t);
+}
+
+void pod_put_target(struct txn *t, const struct attachment *a, enum direction d, const char *target)
+{
+	for (size_t i = 0; i < a->n_addrs; i++)
+		put_target(t, a, &a->addrs[i], d, target);
 }
 
 typedef void (*element_fn)(struct txn *t, const struct set_spec *set, struct key key, const char *goto_chain);
@@ -57,8 +66,8 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 	char egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
 	int f = FAMILY_INDEX(addr);
 
-	pod_chain_name(EGRESS, addr, egress);
-	pod_chain_name(INGRESS, addr, ingress);
+	pod_chain_name(EGRESS, a, addr, egress);
+	pod_chain_name(INGRESS, a, addr, ingress);
 	fn(t, &set_pods[f], key_of_addr(addr), NULL);
 	fn(t, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress);
 	fn(t, &map_from_addr[f], key_of_addr(addr), egress);
@@ -71,20 +80,20 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 	}
 }
 
-static void add_chains(struct txn *t, const struct addr *addr)
+static void add_chains(struct txn *t, const struct attachment *a, const struct addr *addr)
 {
 	char chain[CHAIN_NAME_MAX];
 
-	txn_add_chain(t, pod_chain_name(EGRESS, addr, chain), NULL);
-	txn_add_chain(t, pod_chain_name(INGRESS, addr, chain), NULL);
+	txn_add_chain(t, pod_chain_name(EGRESS, a, addr, chain), NULL);
+	txn_add_chain(t, pod_chain_name(INGRESS, a, addr, chain), NULL);
 }
 
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT])
 {
 	for (size_t i = 0; i < a->n_addrs; i++) {
-		add_chains(t, &a->addrs[i]);
-		pod_put_target(t, &a->addrs[i], INGRESS, target[INGRESS]);
-		pod_put_target(t, &a->addrs[i], EGRESS, target[EGRESS]);
+		add_chains(t, a, &a->addrs[i]);
+		put_target(t, a, &a->addrs[i], INGRESS, target[INGRESS]);
+		put_target(t, a, &a->addrs[i], EGRESS, target[EGRESS]);
 	}
 	for (size_t i = 0; i < a->n_addrs; i++)
 		each_element(t, a, &a->addrs[i], txn_add_element);
@@ -100,40 +109,35 @@ static void put_closed(struct txn *t, const struct attachment *a)
 	pod_put(t, a, target);
 }
 
-void pod_remove_addr(struct txn *t, const struct attachment *a, const struct addr *addr)
+/* Idempotent: chains are there for the elements that are discarded, and go after them. */
+static void remove_addr(struct txn *t, const struct attachment *a, const struct addr *addr)
 {
 	char chain[CHAIN_NAME_MAX];
 
-	add_chains(t, addr); /* what the discarded elements go to */
+	add_chains(t, a, addr);
 	each_element(t, a, addr, txn_discard_element);
-	txn_discard_chain(t, pod_chain_name(EGRESS, addr, chain));
-	txn_discard_chain(t, pod_chain_name(INGRESS, addr, chain));
+	txn_discard_chain(t, pod_chain_name(EGRESS, a, addr, chain));
+	txn_discard_chain(t, pod_chain_name(INGRESS, a, addr, chain));
 }
 
-/* A stranger took the static part away, and elements may be gone with it: every pod of the store is closed again. */
+/*
+ * A stranger took the static part away, and elements may be gone with it: every pod of the store is closed again, with the
+ * addresses that are still its own.
+ */
 static void reclose(const struct attachment *a, void *arg)
 {
+	struct attachment own = *a;
+	CLEAN_FREE char *key = attachment_key(a);
 	struct txn *t = arg;
 
-	if (a->closing)
-		txn_add_element(t, &set_ports, key_of_port(a->port), NULL);
-	else
-		put_closed(t, a);
-}
+	own.n_addrs = 0;
+	for (size_t i = 0; !a->closing && i < a->n_addrs; i++) {
+		CLEAN_FREE char *owner = podstore_owner_of_addr(&a->addrs[i]);
 
-static void skip_unreadable(const char *key, const struct err *e, void *arg)
-{
-	(void)key;
-	(void)e;
-	(void)arg;
-}
-
-static void put_everything(struct txn *t)
-{
-	struct err ignored;
-
-	ruleset_put(t);
-	podstore_each(NULL, reclose, skip_unreadable, t, &ignored);
+		if (owner && !strcmp(owner, key))
+			own.addrs[own.n_addrs++] = a->addrs[i];
+	}
+	put_closed(t, &own);
 }
 
 /* What a new owner takes from a former one: the addresses it has now, and all of them if it has its port's name too. */
@@ -141,7 +145,46 @@ static void take_over(struct txn *t, const struct attachment *a, const struct at
 {
 	for (size_t i = 0; i < former->n_addrs; i++)
 		if (attachment_has_addr(a, &former->addrs[i]) || !strcmp(a->port, former->port))
-			pod_remove_addr(t, former, &former->addrs[i]);
+			remove_addr(t, former, &former->addrs[i]);
+}
+
+/* Queues the exact removal of an element that has another verdict than ours. */
+static void evict(struct txn *t, struct nl *nl, const struct set_spec *map, struct key key, const char *own)
+{
+	char chain[CHAIN_NAME_MAX];
+
+	if (txn_read_verdict(nl, map, key, chain) == 0 && strcmp(chain, own) != 0)
+		txn_delete_element(t, map, key);
+}
+
+/*
+ * The kernel knows owners that the store does not: an attachment whose state file was lost. And the store may know a port that the
+ * kernel still believes to speak with an address.
+ */
+static void evict_strangers(struct txn *t, struct nl *nl, const struct attachment *a, const struct attachment *const *former,
+			    size_t n_former)
+{
+	for (size_t i = 0; i < n_former; i++)
+		for (size_t j = 0; strcmp(former[i]->port, a->port) != 0 && j < former[i]->n_addrs; j++)
+			if (attachment_has_addr(a, &former[i]->addrs[j]))
+				evict(t, nl, &map_from_pod[FAMILY_INDEX(&former[i]->addrs[j])],
+				      key_with_addr(key_of_port(former[i]->port), &former[i]->addrs[j]), "");
+	for (size_t i = 0; i < a->n_addrs; i++) {
+		const struct addr *addr = &a->addrs[i];
+		char egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
+		int f = FAMILY_INDEX(addr);
+
+		pod_chain_name(EGRESS, a, addr, egress);
+		pod_chain_name(INGRESS, a, addr, ingress);
+		evict(t, nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress);
+		evict(t, nl, &map_from_addr[f], key_of_addr(addr), egress);
+		evict(t, nl, &map_to_pod[f], key_of_addr(addr), ingress);
+	}
+}
+
+static bool worth_another_attempt(int code)
+{
+	return code == -ENOENT || code == -EEXIST || code == -EBUSY;
 }
 
 int pod_close(const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err)
@@ -154,22 +197,52 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct txn *t = txn_new();
 
-		if (attempt > 0 || ruleset_prove(&nl, err) < 0)
-			put_everything(t);
-		for (size_t i = 0; i < n_former; i++)
-			take_over(t, a, former[i]);
+		if (ruleset_prove(&nl, err) < 0) {
+			ruleset_put(t);
+			podstore_each(NULL, reclose, NULL, t, NULL);
+		}
+		if (attempt > 0)
+			evict_strangers(t, &nl, a, former, n_former);
+		else
+			for (size_t i = 0; i < n_former; i++)
+				take_over(t, a, former[i]);
 		put_closed(t, a);
 		code = txn_commit(t, &nl, err);
 		txn_free(t);
-		if (code != -ENOENT && code != -EEXIST && code != -EBUSY)
+		if (!worth_another_attempt(code))
 			break;
 	}
 	nl_close_detached(&nl);
 	return code;
 }
 
-/* Runs a batch that only removes: nothing to do without a table; a damaged static part is brought back first. */
-static int commit_removal(void (*queue)(struct txn *t, const void *arg), const void *arg, struct err *err)
+/* True unless the kernel says that another attachment has the address now. */
+static bool still_owns(struct nl *nl, const struct attachment *a, const struct addr *addr)
+{
+	char chain[CHAIN_NAME_MAX], own[CHAIN_NAME_MAX];
+	int code = txn_read_verdict(nl, &map_to_pod[FAMILY_INDEX(addr)], key_of_addr(addr), chain);
+
+	return code < 0 || !strcmp(chain, pod_chain_name(INGRESS, a, addr, own));
+}
+
+static void queue_withdrawal(struct txn *t, struct nl *nl, const void *arg)
+{
+	const struct attachment *a = arg;
+
+	for (size_t i = 0; i < a->n_addrs; i++)
+		if (still_owns(nl, a, &a->addrs[i]))
+			remove_addr(t, a, &a->addrs[i]);
+}
+
+static void queue_port_release(struct txn *t, struct nl *nl, const void *port)
+{
+	(void)nl;
+	txn_discard_element(t, &set_ports, key_of_port(port), NULL);
+	txn_discard_element(t, &set_node_open, key_of_port(port), NULL);
+}
+
+/* Runs a batch that only removes: without a table there is nothing to remove. */
+static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const void *arg), const void *arg, struct err *err)
 {
 	struct nl nl;
 	struct err proof;
@@ -181,11 +254,11 @@ static int commit_removal(void (*queue)(struct txn *t, const void *arg), const v
 		struct txn *t = txn_new();
 
 		if (attempt > 0)
-			put_everything(t);
-		queue(t, arg);
+			ruleset_put(t); /* a set that a stranger deleted, or the table meanwhile */
+		queue(t, &nl, arg);
 		code = txn_commit(t, &nl, err);
 		txn_free(t);
-		if (code != -ENOENT && code != -EEXIST && code != -EBUSY)
+		if (!worth_another_attempt(code))
 			break;
 		if (ruleset_prove(&nl, &proof) == -ENOENT) {
 			code = 0;
@@ -196,29 +269,9 @@ static int commit_removal(void (*queue)(struct txn *t, const void *arg), const v
 	return code;
 }
 
-struct withdrawal {
-	const struct attachment *a;
-	const bool *kept;
-};
-
-static void queue_withdrawal(struct txn *t, const void *arg)
+int pod_withdraw(const struct attachment *a, struct err *err)
 {
-	const struct withdrawal *w = arg;
-
-	for (size_t i = 0; i < w->a->n_addrs; i++)
-		if (!w->kept || !w->kept[i])
-			pod_remove_addr(t, w->a, &w->a->addrs[i]);
-}
-
-int pod_withdraw(const struct attachment *a, const bool kept[], struct err *err)
-{
-	return commit_removal(queue_withdrawal, &(struct withdrawal){a, kept}, err);
-}
-
-static void queue_port_release(struct txn *t, const void *port)
-{
-	txn_discard_element(t, &set_ports, key_of_port(port), NULL);
-	txn_discard_element(t, &set_node_open, key_of_port(port), NULL);
+	return commit_removal(queue_withdrawal, a, err);
 }
 
 int pod_release_port(const char *port, struct err *err)

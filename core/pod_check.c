@@ -6,7 +6,6 @@
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
-#include <libnftnl/set.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -15,25 +14,19 @@
 
 #include "moat/rule.h"
 #include "moat/ruleset.h"
-#include "txn_internal.h"
+#include "moat/text.h"
 
-static int check_element(struct nl *nl, const struct set_spec *set, struct key key, const char *what, struct err *err)
+/* own: the chain its verdict must go to, NULL for a plain set */
+static int check_element(struct nl *nl, const struct set_spec *set, struct key key, const char *own, const char *what, struct err *err)
 {
-	char scratch[1024];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_ACK, 0);
-	struct nftnl_set *s = MUST(nftnl_set_alloc());
-	struct nftnl_set_elem *e = MUST(nftnl_set_elem_alloc());
-	int code;
+	char chain[CHAIN_NAME_MAX];
+	int code = txn_read_verdict(nl, set, key, chain);
 
-	nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, set->name);
-	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key.bytes, key.len);
-	nftnl_set_elem_add(s, e);
-	nftnl_set_elems_nlmsg_build_payload(nlh, s);
-	nftnl_set_free(s);
-	code = nl_request(nl, nlh, NULL, NULL);
 	if (code < 0)
 		return err_errno(err, -code, "%s is not in set %s of table inet moat", what, set->name);
+	if (own && strcmp(chain, own) != 0)
+		return err_set(err, ENOENT, "%s goes to chain %s in map %s of table inet moat, not to its own", what, TEXT(chain),
+			       set->name);
 	return 0;
 }
 
@@ -64,21 +57,23 @@ static int check_chain(struct nl *nl, const char *chain, struct err *err)
 
 static int check_addr(struct nl *nl, const struct attachment *a, const struct addr *addr, struct err *err)
 {
-	char text[ADDR_TEXT_MAX], chain[CHAIN_NAME_MAX];
+	char text[ADDR_TEXT_MAX], egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
 	int f = FAMILY_INDEX(addr), code;
 
 	addr_text(addr, text);
-	code = check_element(nl, &set_pods[f], key_of_addr(addr), text, err);
+	pod_chain_name(EGRESS, a, addr, egress);
+	pod_chain_name(INGRESS, a, addr, ingress);
+	code = check_element(nl, &set_pods[f], key_of_addr(addr), NULL, text, err);
 	if (code == 0)
-		code = check_element(nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), text, err);
+		code = check_element(nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress, text, err);
 	if (code == 0)
-		code = check_element(nl, &map_from_addr[f], key_of_addr(addr), text, err);
+		code = check_element(nl, &map_from_addr[f], key_of_addr(addr), egress, text, err);
 	if (code == 0)
-		code = check_element(nl, &map_to_pod[f], key_of_addr(addr), text, err);
+		code = check_element(nl, &map_to_pod[f], key_of_addr(addr), ingress, text, err);
 	if (code == 0)
-		code = check_chain(nl, pod_chain_name(INGRESS, addr, chain), err);
+		code = check_chain(nl, ingress, err);
 	if (code == 0)
-		code = check_chain(nl, pod_chain_name(EGRESS, addr, chain), err);
+		code = check_chain(nl, egress, err);
 	return code;
 }
 
@@ -91,7 +86,7 @@ int pod_check(const struct attachment *a, struct err *err)
 		return code;
 	code = ruleset_prove(&nl, err);
 	if (code == 0)
-		code = check_element(&nl, &set_ports, key_of_port(a->port), a->port, err);
+		code = check_element(&nl, &set_ports, key_of_port(a->port), NULL, a->port, err);
 	for (size_t i = 0; code == 0 && i < a->n_addrs; i++)
 		code = check_addr(&nl, a, &a->addrs[i], err);
 	nl_close(&nl);

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -259,4 +260,37 @@ void txn_discard_element(struct txn *t, const struct set_spec *set, struct key k
 {
 	txn_add_element(t, set, key, goto_chain);
 	txn_delete_element(t, set, key);
+}
+
+static int on_element(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_set *s = MUST(nftnl_set_alloc());
+	struct nftnl_set_elems_iter *iter;
+	struct nftnl_set_elem *e;
+	const char *chain;
+
+	if (nftnl_set_elems_nlmsg_parse(nlh, s) == 0) {
+		iter = MUST(nftnl_set_elems_iter_create(s));
+		e = nftnl_set_elems_iter_next(iter);
+		chain = e ? nftnl_set_elem_get_str(e, NFTNL_SET_ELEM_CHAIN) : NULL;
+		snprintf(arg, CHAIN_NAME_MAX, "%s", chain ? chain : "");
+		nftnl_set_elems_iter_destroy(iter);
+	}
+	nftnl_set_free(s);
+	return 0;
+}
+
+int txn_read_verdict(struct nl *nl, const struct set_spec *set, struct key key, char ret_chain[CHAIN_NAME_MAX])
+{
+	char scratch[1024];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_ACK, 0);
+	struct nftnl_set *s = MUST(nftnl_set_alloc());
+
+	ret_chain[0] = '\0';
+	nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME);
+	nftnl_set_set_str(s, NFTNL_SET_NAME, set->name);
+	nftnl_set_elem_add(s, element_new(set, key));
+	nftnl_set_elems_nlmsg_build_payload(nlh, s);
+	nftnl_set_free(s);
+	return nl_request(nl, nlh, on_element, ret_chain);
 }

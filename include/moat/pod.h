@@ -9,20 +9,25 @@
 #include "moat/attachment.h"
 #include "moat/txn.h"
 
-/* Name of an address' chain of one direction: "i-10.1.0.11", "e-20010db8000100000000000000000011". */
-const char *pod_chain_name(enum direction d, const struct addr *a, char buf[CHAIN_NAME_MAX]);
+/*
+ * Name of one direction's chain of one address of this very attachment: "i-10.1.0.11-<created, 16 hex digits>", IPv6 as 32
+ * hex digits. Another attachment with the same address has another chain, so that a writer with an old view of things
+ * changes nothing of the new owner's.
+ */
+const char *pod_chain_name(enum direction d, const struct attachment *a, const struct addr *addr, char buf[CHAIN_NAME_MAX]);
 
 /*
  * Queues the pod: the port guarded, each address with its pair of chains, which go to target[direction] (an end of
- * ruleset.h, or a profile's chain that an earlier transaction has made). What stood there before is replaced.
+ * ruleset.h, or a profile's chain that an earlier transaction has made). Fails at commit with -EBUSY while another
+ * attachment has one of the addresses.
  */
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);
 
-/* Queues the swap of one address' one direction to another target: touches one rule only (swap discipline). */
-void pod_put_target(struct txn *t, const struct addr *a, enum direction d, const char *target);
-
-/* Queues the removal of one address of the attachment, elements and chains; idempotent. */
-void pod_remove_addr(struct txn *t, const struct attachment *a, const struct addr *addr);
+/*
+ * Queues the swap of one direction of all addresses to another target: touches rules only (swap discipline). Fails at commit with
+ * -ENOENT if the attachment was withdrawn meanwhile: a late writer opens nothing.
+ */
+void pod_put_target(struct txn *t, const struct attachment *a, enum direction d, const char *target);
 
 /* The target of a pod without confirmed policy: closed, or told only (preview, audit). */
 const char *pod_closed_target(enum mode mode, enum direction d);
@@ -30,15 +35,16 @@ const char *pod_closed_target(enum mode mode, enum direction d);
 /*
  * Closes the attachment's pod (mode strict, standard: nothing allowed; preview, audit: let through and told): static chains
  * proved whole or rewritten, the pod's chains and elements in place. `former` are attachments that own some of its
- * addresses or its port name by the pod store: in the same batch they lose those.
+ * addresses or its port name by the pod store (an earlier one of the same key too): in the same batch they lose those. Owners the
+ * store has forgotten are found in the kernel.
  */
 int pod_close(const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err);
 
 /*
- * DEL, first half: addresses and chains go, the port stays in `ports` and so closed. Addresses that `kept[i]` says a newer
- * attachment owns stay that one's. Idempotent; a missing table is success.
+ * DEL, first half: addresses and chains go, the port stays in `ports` and so closed. An address that a newer attachment has
+ * in the kernel stays that one's. Idempotent; a missing table is success.
  */
-int pod_withdraw(const struct attachment *a, const bool kept[], struct err *err);
+int pod_withdraw(const struct attachment *a, struct err *err);
 
 /* DEL, second half, once the link is gone: the port leaves `ports`. Idempotent. */
 int pod_release_port(const char *port, struct err *err);

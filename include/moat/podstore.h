@@ -39,7 +39,7 @@ int podstore_remove(const struct attachment *a, struct err *err);
 char *podstore_owner_of_addr(const struct addr *addr);
 char *podstore_owner_of_port(const char *port);
 
-/* Calls fn for each attachment (closing ones too, ->closing set); err_fn for each unreadable file, whose key is given. */
+/* Calls fn for each attachment (closing ones too, ->closing set); err_fn (may be NULL) for each unreadable file, whose key is given. */
 typedef void (*podstore_fn)(const struct attachment *a, void *arg);
 typedef void (*podstore_err_fn)(const char *key, const struct err *err, void *arg);
 int podstore_each(const char *network, podstore_fn fn, podstore_err_fn err_fn, void *arg, struct err *err); /* network NULL: all */

@@ -84,6 +84,12 @@ void txn_delete_element(struct txn *t, const struct set_spec *set, struct key ke
 void txn_discard_element(struct txn *t, const struct set_spec *set, struct key key, const char *goto_chain);
 
 /*
+ * The chain to which the element's verdict goes ("" if it is no goto), as the kernel has it now. -ENOENT: no such element, set
+ * or table.
+ */
+int txn_read_verdict(struct nl *nl, const struct set_spec *set, struct key key, char ret_chain[CHAIN_NAME_MAX]);
+
+/*
  * Sends the batch over an NETLINK_NETFILTER socket. 0: committed. Otherwise nothing of it is in the kernel: -ENOENT, -EEXIST, -EBUSY …
  * of the first refused operation, named in err. An empty transaction succeeds without a word to the kernel.
  */

@@ -134,3 +134,35 @@ int link_port_of(const char *netns, const char *ifname, struct link *ret_port, s
 	*ret_port = port;
 	return 0;
 }
+
+static int on_route(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
+	if (nlh->nlmsg_type == RTM_NEWROUTE)
+		*(bool *)arg = rtm->rtm_type == RTN_LOCAL;
+	return 0;
+}
+
+bool link_addr_is_local(const struct addr *addr)
+{
+	char scratch[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
+	struct rtmsg *rtm;
+	struct err err;
+	struct nl nl;
+	bool local = false;
+
+	nlh->nlmsg_type = RTM_GETROUTE;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = addr->family;
+	rtm->rtm_dst_len = addr_bits(addr);
+	mnl_attr_put(nlh, RTA_DST, addr_len(addr), addr->bytes);
+	if (nl_open(&nl, NETLINK_ROUTE, &err) < 0)
+		return false;
+	if (nl_request(&nl, nlh, on_route, &local) < 0)
+		local = false;
+	nl_close(&nl);
+	return local;
+}

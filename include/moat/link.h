@@ -5,6 +5,7 @@
 
 #include <net/if.h>
 
+#include "moat/addr.h"
 #include "moat/err.h"
 
 struct link {
@@ -31,5 +32,8 @@ int link_in_netns(const char *netns, const char *ifname, struct link *ret, struc
  * -ELNRNG its peer is not in this namespace.
  */
 int link_port_of(const char *netns, const char *ifname, struct link *ret_port, struct err *err);
+
+/* Is this one of the node's own addresses (a route of type local)? false if the kernel cannot be asked. */
+bool link_addr_is_local(const struct addr *addr);
 
 #endif

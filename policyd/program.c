@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/program.h"
+
+#include <linux/netfilter.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "moat/rule.h"
+#include "moat/ruleset.h"
+
+static const int families[2] = {AF_INET, AF_INET6};
+static const char *const ends[DIRECTION_COUNT][END_COUNT] = {
+	[INGRESS] = {CHAIN_DENY_INGRESS, CHAIN_REJECT_INGRESS, CHAIN_OBSERVE_INGRESS},
+	[EGRESS] = {CHAIN_DENY_EGRESS, CHAIN_REJECT_EGRESS, CHAIN_OBSERVE_EGRESS},
+};
+static const char *const variants[PROGRAM_VARIANTS] = {"gid", "gir", "gio", "ged", "ger", "geo"};
+
+struct name {
+	char text[CHAIN_NAME_MAX];
+};
+
+static struct name name_of(const char *kind, const char *hash, const char *epoch)
+{
+	struct name n;
+
+	snprintf(n.text, sizeof(n.text), "%s-%s-%s", kind, hash, epoch);
+	return n;
+}
+
+bool program_needs_chain(const struct profile *p)
+{
+	return !p->open && !profile_is_empty(p);
+}
+
+const char *program_target(const struct profile *p, const char *epoch, char buf[CHAIN_NAME_MAX])
+{
+	if (p->open)
+		snprintf(buf, CHAIN_NAME_MAX, "%s", CHAIN_OPEN);
+	else if (profile_is_empty(p))
+		snprintf(buf, CHAIN_NAME_MAX, "%s", ends[p->direction][p->end]);
+	else
+		snprintf(buf, CHAIN_NAME_MAX, "%s", name_of("p", p->name, epoch).text);
+	return buf;
+}
+
+static struct set_spec member_set(const struct group *g, int f, const struct name *name)
+{
+	struct set_spec set = {.name = name->text, .fields = {f ? FIELD_IPV6 : FIELD_IPV4}};
+
+	if (g->kind == GROUP_ENDPOINTS) {
+		set.fields[1] = FIELD_PROTOCOL;
+		set.fields[2] = FIELD_PORT;
+	}
+	return set;
+}
+
+static struct name member_set_name(const struct group *g, int f, const char *epoch)
+{
+	static const char *const kinds[2][2] = {{"a4", "a6"}, {"t4", "t6"}};
+
+	return name_of(kinds[g->kind == GROUP_ENDPOINTS][f], g->name, epoch);
+}
+
+static struct name block_set_name(const struct group *g, int f, const char *epoch)
+{
+	return name_of(f ? "b6" : "b4", g->name, epoch);
+}
+
+static struct key member_key(const struct group *g, const struct member *m)
+{
+	struct key key = key_of_addr(&m->addr);
+
+	if (g->kind == GROUP_ENDPOINTS)
+		key = key_with_port(key_with_protocol(key, m->protocol), m->port);
+	return key;
+}
+
+static bool has_ranges(const struct group *g, int f)
+{
+	for (size_t i = 0; i < g->ranges.n; i++)
+		if (FAMILY_INDEX(&g->ranges.v[i].first) == f)
+			return true;
+	return false;
+}
+
+struct filling {
+	struct txn *t;
+	const struct group *g;
+	int f;
+	const struct set_spec *set;
+};
+
+static void add_member(const struct member *m, void *arg)
+{
+	struct filling *fill = arg;
+
+	if (FAMILY_INDEX(&m->addr) == fill->f)
+		txn_add_element(fill->t, fill->set, member_key(fill->g, m), NULL);
+}
+
+static void add_blocks(struct txn *t, const struct group *g, int f, const char *epoch)
+{
+	struct name name = block_set_name(g, f, epoch);
+	struct set_spec set = {.name = name.text, .fields = {f ? FIELD_IPV6 : FIELD_IPV4}, .flags = SET_INTERVAL};
+
+	txn_add_set(t, &set);
+	for (size_t i = 0; i < g->ranges.n; i++)
+		if (FAMILY_INDEX(&g->ranges.v[i].first) == f)
+			txn_add_range(t, &set, key_of_addr(&g->ranges.v[i].first), key_of_addr(&g->ranges.v[i].last), NULL);
+}
+
+void program_add_group(struct txn *t, const struct group *g, const char *epoch)
+{
+	for (int f = 0; f < 2; f++) {
+		struct name name = member_set_name(g, f, epoch);
+		struct set_spec set = member_set(g, f, &name);
+		struct filling fill = {.t = t, .g = g, .f = f, .set = &set};
+
+		txn_add_set(t, &set);
+		group_members(g, add_member, &fill);
+		if (has_ranges(g, f))
+			add_blocks(t, g, f, epoch);
+	}
+}
+
+void program_delete_group_sets(struct txn *t, const struct group *g, const char *epoch)
+{
+	for (int f = 0; f < 2; f++) {
+		txn_delete_set(t, member_set_name(g, f, epoch).text);
+		if (has_ranges(g, f))
+			txn_delete_set(t, block_set_name(g, f, epoch).text);
+	}
+}
+
+void program_change_member(struct txn *t, const struct group *g, const char *epoch, const struct member_change *change)
+{
+	int f = FAMILY_INDEX(&change->member.addr);
+	struct name name = member_set_name(g, f, epoch);
+	struct set_spec set = member_set(g, f, &name);
+
+	if (change->added)
+		txn_add_element(t, &set, member_key(g, &change->member), NULL);
+	else
+		txn_discard_element(t, &set, member_key(g, &change->member), NULL);
+}
+
+unsigned program_variant(const struct profile *p)
+{
+	return (unsigned)p->direction * END_COUNT + (unsigned)p->end;
+}
+
+static void load_peer(struct txn *t, enum direction d, int family)
+{
+	if (d == INGRESS)
+		rule_load_saddr(t, family);
+	else
+		rule_load_daddr(t, family);
+}
+
+/* ip saddr|daddr @<set> return */
+static void return_if_in(struct txn *t, const char *chain, enum direction d, int f, const char *set)
+{
+	rule_begin(t, chain);
+	load_peer(t, d, families[f]);
+	rule_in(t, set);
+	rule_return(t);
+	rule_end(t);
+}
+
+void program_add_group_chain(struct txn *t, const struct group *g, unsigned variant, const char *epoch)
+{
+	struct name chain = name_of(variants[variant], g->name, epoch);
+	enum direction d = (enum direction)(variant / END_COUNT);
+
+	txn_add_chain(t, chain.text, NULL);
+	for (int f = 0; f < 2; f++) {
+		if (g->any[f]) { /* meta nfproto ipv4|ipv6 return */
+			rule_begin(t, chain.text);
+			rule_family(t, families[f]);
+			rule_return(t);
+			rule_end(t);
+			continue;
+		}
+		return_if_in(t, chain.text, d, f, member_set_name(g, f, epoch).text);
+		if (has_ranges(g, f))
+			return_if_in(t, chain.text, d, f, block_set_name(g, f, epoch).text);
+	}
+	rule_begin(t, chain.text);
+	rule_goto(t, ends[d][variant % END_COUNT]);
+	rule_end(t);
+}
+
+void program_delete_group_chain(struct txn *t, const struct group *g, unsigned variant, const char *epoch)
+{
+	struct name chain = name_of(variants[variant], g->name, epoch);
+
+	txn_flush_chain(t, chain.text);
+	txn_delete_chain(t, chain.text);
+}
+
+static void add_port_map(struct txn *t, const struct profile *p, const char *map, const char *epoch)
+{
+	struct set_spec set = {.name = map, .fields = {FIELD_PROTOCOL, FIELD_PORT}, .flags = SET_VERDICT | SET_INTERVAL};
+
+	txn_add_set(t, &set);
+	for (size_t i = 0; i < p->entries.n; i++) {
+		const struct profile_entry *e = &p->entries.v[i];
+		struct key proto = key_with_protocol((struct key){.len = 0}, e->protocol);
+		struct name group = {""};
+
+		if (e->group)
+			group = name_of(variants[program_variant(p)], e->group->name, epoch);
+		txn_add_range(t, &set, key_with_port(proto, e->first), key_with_port(proto, e->last),
+			      e->group ? group.text : NULL);
+	}
+}
+
+/* ip daddr . meta l4proto . th dport @<endpoints> return */
+static void return_if_endpoint(struct txn *t, const char *chain, const struct group *g, int f, const char *epoch)
+{
+	rule_begin(t, chain);
+	rule_load_daddr(t, families[f]);
+	rule_load_l4proto(t);
+	rule_load_dport(t);
+	rule_in(t, member_set_name(g, f, epoch).text);
+	rule_return(t);
+	rule_end(t);
+}
+
+void program_add_profile(struct txn *t, const struct profile *p, const char *epoch)
+{
+	struct name chain = name_of("p", p->name, epoch), map = name_of("m", p->name, epoch);
+
+	if (p->entries.n)
+		add_port_map(t, p, map.text, epoch);
+	txn_add_chain(t, chain.text, NULL);
+	for (int f = 0; p->endpoints && f < 2; f++)
+		return_if_endpoint(t, chain.text, p->endpoints, f, epoch);
+	if (p->entries.n) { /* meta l4proto . th dport vmap @<map> */
+		rule_begin(t, chain.text);
+		rule_load_l4proto(t);
+		rule_load_dport(t);
+		rule_vmap(t, map.text);
+		rule_end(t);
+	}
+	rule_begin(t, chain.text); /* what has no entry, or no port: the group of rules without ports, or the end */
+	if (p->portless)
+		rule_goto(t, name_of(variants[program_variant(p)], p->portless->name, epoch).text);
+	else
+		rule_goto(t, ends[p->direction][p->end]);
+	rule_end(t);
+}
+
+void program_delete_profile(struct txn *t, const struct profile *p, const char *epoch)
+{
+	struct name chain = name_of("p", p->name, epoch);
+
+	txn_flush_chain(t, chain.text);
+	txn_delete_chain(t, chain.text);
+	if (p->entries.n)
+		txn_delete_set(t, name_of("m", p->name, epoch).text);
+}
+
+bool program_owns_name(const char *name, const char *epoch, bool *ret_current)
+{
+	static const char *const kinds[] = {"p",  "m",  "gid", "gir", "gio", "ged", "ger",
+					    "geo", "a4", "a6", "b4",  "b6",  "t4",  "t6"};
+	const char *dash = strchr(name, '-'), *last = strrchr(name, '-');
+
+	if (!dash || last - dash != DEFINITION_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strlen(kinds[i]) == (size_t)(dash - name) && !strncmp(kinds[i], name, strlen(kinds[i]))) {
+			*ret_current = !strcmp(last + 1, epoch);
+			return true;
+		}
+	}
+	return false;
+}

@@ -20,17 +20,29 @@
 #define PODSTORE_DIR "/run/moat" /* default; MOAT_RUN_DIR in the environment wins */
 #define PODSTORE_FILE_MAX 16384  /* bytes of a state file; 32 addresses and three 253-byte names fit four times */
 #define PODSTORE_VERSION 1
+#define PODSTORE_NETWORK_MAX 255      /* characters: a directory's name */
+#define PODSTORE_CONTAINER_ID_MAX 239 /* with a colon and an interface name it is a file's name */
 
 const char *podstore_dir(void);
 int podstore_init(struct err *err); /* makes the directories that are missing; checks owner and mode of those that exist */
 /* Can a state file be written here? Writes and removes one. (STATUS) */
 int podstore_writable(struct err *err);
 
-/* Writes the attachment and makes it the owner of its addresses and port. */
+/*
+ * Writes the attachment and makes it the owner of its addresses and port. Everything that needs space on the disk is made
+ * under temporary names first, the directory that podstore_mark_closing will need too: -ENOSPC leaves nothing, and DEL needs none.
+ */
 int podstore_put(const struct attachment *a, struct err *err);
-/* Reads one; *ret is the caller's (attachment_free). -ENOENT: none. -EBADMSG: unreadable, named. */
+/* Writes the state file anew where it is, pods/ or closing/, and claims nothing (a former owner that lost an address). -ENOENT. */
+int podstore_rewrite(const struct attachment *a, struct err *err);
+/* Reads one, ->closing set if it is; *ret is the caller's (attachment_free). -ENOENT: none. -EBADMSG: unreadable, named. */
 int podstore_get(const char *key, struct attachment **ret, struct err *err);
-/* DEL: moves it to closing/ and takes away index links that are still its own. -ENOENT: none. */
+/*
+ * What the index still knows of an attachment whose state file is unreadable: its port's name (port_index 0) and addresses.
+ * Costs a walk over the whole index. -EINVAL: not a key. *ret is the caller's.
+ */
+int podstore_recover(const char *key, struct attachment **ret, struct err *err);
+/* DEL: moves it to closing/ and takes away index links that are still its own; already there is fine. -ENOENT: none. */
 int podstore_mark_closing(const struct attachment *a, struct err *err);
 /* The link is gone: forgets it, wherever it is, with the index links that are still its own. Idempotent. */
 int podstore_remove(const struct attachment *a, struct err *err);

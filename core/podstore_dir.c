@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pod store's directories, temporary files and lock. Every path is opened from its directory's descriptor, following nothing. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/podstore_internal.h"
+#include "moat/text.h"
+
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define LOCK_POLL_MS 2
+
+static const char *const subdirs[] = {"pods", "addrs", "ports", "closing"};
+
+const char *podstore_dir(void)
+{
+	const char *dir = getenv("MOAT_RUN_DIR");
+
+	return dir && *dir ? dir : PODSTORE_DIR;
+}
+
+int podstore_open_root(struct err *err)
+{
+	int fd = open(podstore_dir(), DIR_FLAGS);
+
+	if (fd < 0)
+		return err_errno(err, errno, "pod store %s: cannot open the directory", TEXT(podstore_dir()));
+	return fd;
+}
+
+int podstore_open_dir(const char *name, struct err *err)
+{
+	return podstore_open_network(name, NULL, false, err);
+}
+
+int podstore_open_network(const char *name, const char *network, bool create, struct err *err)
+{
+	CLEAN_CLOSE int root = podstore_open_root(err);
+	CLEAN_CLOSE int parent = -1;
+	int fd;
+
+	if (root < 0)
+		return root;
+	parent = openat(root, name, DIR_FLAGS);
+	if (parent < 0)
+		return err_errno(err, errno, "pod store %s/%s: cannot open the directory", TEXT(podstore_dir()), name);
+	if (!network) {
+		fd = parent;
+		parent = -1;
+		return fd;
+	}
+	if (create && mkdirat(parent, network, 0700) < 0 && errno != EEXIST)
+		return err_errno(err, errno, "pod store %s/%s: cannot make directory %s", TEXT(podstore_dir()), name,
+				 TEXT(network));
+	fd = openat(parent, network, DIR_FLAGS);
+	if (fd < 0)
+		return err_errno(err, errno, "pod store %s/%s/%s: cannot open the directory", TEXT(podstore_dir()), name,
+				 TEXT(network));
+	return fd;
+}
+
+/* Others must not write here: what they put would be read as attachments, and what they take would be forgotten. */
+static int check_private(int fd, const char *name, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(err, errno, "pod store %s: cannot look at it", name);
+	if (st.st_uid != geteuid() || (st.st_mode & 077))
+		return err_set(err, EPERM, "pod store %s: owner %u, mode %04o; expected owner %u, mode 0700: remove it or correct it",
+			       name, st.st_uid, st.st_mode & 07777, geteuid());
+	return 0;
+}
+
+static int init_subdir(int root, const char *name, struct err *err)
+{
+	CLEAN_FREE char *path = mem_printf("%s/%s", podstore_dir(), name);
+	CLEAN_CLOSE int fd = -1;
+
+	if (mkdirat(root, name, 0700) < 0 && errno != EEXIST)
+		return err_errno(err, errno, "pod store: cannot make directory %s", TEXT(path));
+	fd = openat(root, name, DIR_FLAGS);
+	if (fd < 0)
+		return err_errno(err, errno, "pod store: cannot open directory %s", TEXT(path));
+	return check_private(fd, TEXT(path), err);
+}
+
+int podstore_init(struct err *err)
+{
+	CLEAN_CLOSE int root = -1;
+	int r;
+
+	if (mkdir(podstore_dir(), 0700) < 0 && errno != EEXIST)
+		return err_errno(err, errno, "pod store: cannot make directory %s", TEXT(podstore_dir()));
+	root = podstore_open_root(err);
+	if (root < 0)
+		return root;
+	r = check_private(root, TEXT(podstore_dir()), err);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subdirs); i++)
+		r = init_subdir(root, subdirs[i], err);
+	return r;
+}
+
+void podstore_temp_name(char ret[PODSTORE_TEMP_MAX])
+{
+	uint64_t random;
+
+	/* Not the process id: writers may live in different pid namespaces. Until the kernel's pool is ready, the clock must do. */
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random)) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		random = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	}
+	snprintf(ret, PODSTORE_TEMP_MAX, PODSTORE_TEMP_PREFIX "%016llx", (unsigned long long)random);
+}
+
+int podstore_write_temp(int dir, const char *temp, const char *data, size_t len, struct err *err)
+{
+	int fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int failed = 0;
+
+	if (fd < 0)
+		return err_errno(err, errno, "pod store %s: cannot make a file", TEXT(podstore_dir()));
+	while (len > 0 && !failed) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			failed = n < 0 ? errno : EIO;
+			break;
+		}
+		data += n;
+		len -= (size_t)n;
+	}
+	if (close(fd) < 0 && !failed)
+		failed = errno;
+	if (!failed)
+		return 0;
+	unlinkat(dir, temp, 0);
+	return err_errno(err, failed, "pod store %s: cannot write a state file", TEXT(podstore_dir()));
+}
+
+int podstore_writable(struct err *err)
+{
+	char temp[PODSTORE_TEMP_MAX], page[4096] = {0};
+	CLEAN_CLOSE int dir = -1;
+	int r = podstore_init(err);
+
+	if (r < 0)
+		return r;
+	dir = podstore_open_dir("pods", err);
+	if (dir < 0)
+		return dir;
+	/* a page, because an empty file fits on a full disk */
+	podstore_temp_name(temp);
+	r = podstore_write_temp(dir, temp, page, sizeof(page), err);
+	if (r == 0)
+		unlinkat(dir, temp, 0);
+	return r;
+}
+
+int podstore_lock(unsigned wait_ms, struct err *err)
+{
+	CLEAN_CLOSE int root = podstore_open_root(err);
+	int fd;
+
+	if (root < 0)
+		return root;
+	fd = openat(root, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, errno, "pod store %s/lock", TEXT(podstore_dir()));
+	for (unsigned waited = 0;; waited += LOCK_POLL_MS) {
+		int failed;
+
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return fd;
+		failed = errno;
+		if ((failed != EWOULDBLOCK && failed != EINTR) || waited >= wait_ms) {
+			close(fd);
+			if (failed == EWOULDBLOCK)
+				return err_set(err, ETIMEDOUT, "pod store %s/lock: another writer held it for %u ms",
+					       TEXT(podstore_dir()), wait_ms);
+			return err_errno(err, failed, "pod store %s/lock", TEXT(podstore_dir()));
+		}
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000L}, NULL);
+	}
+}

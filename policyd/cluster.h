@@ -17,7 +17,6 @@
 #include "policyd/objects.h"
 
 struct cluster;
-struct group; /* groups.h */
 
 struct cluster *cluster_new(void);
 void cluster_free(struct cluster *c);
@@ -45,5 +44,13 @@ void cluster_allow_loosening(struct cluster *c, enum mode mode);
  * `standard` node is not opened, since the policy that selects it may be among what was not read.
  */
 void cluster_set_incomplete(struct cluster *c, bool incomplete);
+
+/* Nodes, for the set of other nodes and tunnel ends. take_nodes_changed: since it was last asked. */
+typedef void (*cluster_node_fn)(const struct object *node, void *arg);
+void cluster_each_node(const struct cluster *c, cluster_node_fn fn, void *arg);
+bool cluster_take_nodes_changed(struct cluster *c);
+
+size_t cluster_doubled_addresses(const struct cluster *c); /* addresses that more than one pod claims now */
+uint64_t cluster_evaluations(const struct cluster *c);     /* selectors asked since the beginning: the cost, as work */
 
 #endif

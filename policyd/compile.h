@@ -8,9 +8,10 @@
 #ifndef POLICYD_COMPILE_H
 #define POLICYD_COMPILE_H
 
-#include <uthash.h>
-
 #include "policyd/cluster.h"
+
+#define uthash_malloc(size) mem_alloc(size) /* tables do not fail either */
+#include <uthash.h>
 
 #define DEFINITION_NAME_MAX 33 /* 32 hex digits of SHA-256 over the definition (tenants write it), and NUL */
 
@@ -80,7 +81,13 @@ struct profile *cluster_profiles(struct cluster *c); /* the same for profiles */
 void cluster_forget_group(struct cluster *c, struct group *g);     /* refs must be 0; frees it */
 void cluster_forget_profile(struct cluster *c, struct profile *p); /* refs must be 0; drops its references to groups; frees it */
 
-/* Groups that have recorded changes since they were last asked for: fills ret (caller frees ->v) and forgets the list. */
+/*
+ * Whoever installs a group reads its members and sets `installed` without a change of the cluster in between. To install
+ * again one that was (its sets are lost), take the changed groups first and clear them all.
+ *
+ * Groups that have recorded changes since they were last asked for: fills ret (caller frees ->v) and forgets the list.
+ * Changes are netted: what went and came back in between is none.
+ */
 struct group_list {
 	struct group **v;
 	size_t n, cap;

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of struct cluster: private to cluster.c, claims.c, terms.c, groups.c, profiles.c, compile.c and explain.c.
+ *
+ *   cluster ── space (a namespace) ── subject (a pod: object, attachments, address claims)
+ *                                  ── ruling (a policy: object and the terms of its rules)
+ *                                  ── locals, terms fixed to it
+ *           ── owner (an address: who claims it, who is the peer)
+ *           ── term (a peer as policies write it, interned) ── part ── group ── profile ── local
+ */
+#ifndef POLICYD_MODEL_H
+#define POLICYD_MODEL_H
+
+#include "policyd/compile.h"
+
+#define MODE_LABEL "moat.cni/mode" /* of a Namespace */
+
+struct subject;
+struct space;
+
+/* A peer in canonical form, shared by all rules that name it. */
+enum term_kind { TERM_PODS, TERM_BLOCK, TERM_ANY };
+
+struct term {
+	char *text; /* canonical, and the key */
+	enum term_kind kind;
+	struct space *fixed;        /* TERM_PODS without namespaceSelector: the policy's namespace; else NULL */
+	struct selector namespaces; /* TERM_PODS, fixed NULL */
+	struct selector pods;
+	struct block block;
+	VEC(struct block) excepts;
+	unsigned refs;           /* rules and parts */
+	VEC(struct part *) users; /* parts whose members depend on pods */
+	size_t index;            /* in its index list, while it has users */
+	UT_hash_handle hh;
+};
+
+struct term_list {
+	struct term **v;
+	size_t n, cap;
+};
+
+/* A term's place in a group. */
+struct part {
+	struct term *term;
+	struct group *group;
+	const char *port_name; /* GROUP_ENDPOINTS */
+	uint8_t protocol;
+};
+
+struct part_list {
+	struct part *v;
+	size_t n, cap;
+};
+
+struct member_state {
+	struct member key;
+	unsigned refs; /* parts that select it */
+	bool told;     /* a member as of the changes that were recorded last */
+	bool touched;  /* in group_state.touched */
+	UT_hash_handle hh;
+};
+
+struct group_state {
+	struct part_list parts; /* never changes: users point into it */
+	struct member_state *members;
+	size_t n_members; /* with refs */
+	VEC(struct member_state *) touched; /* since the last cluster_take_changed_groups */
+};
+
+/* What holds an address: an attachment here, or the status of a pod elsewhere. */
+struct claim {
+	struct addr addr;
+	struct subject *subject;
+	bool local; /* by an attachment, `since` its creation; else by status, since the pod's start */
+	bool peer;  /* the subject's Pod is the peer at this address; else somebody unknown is */
+	uint64_t since;
+};
+
+struct claim_list {
+	struct claim *v;
+	size_t n, cap;
+};
+
+struct owner {
+	struct addr addr;
+	struct claim_list claims;
+	struct subject *peer; /* NULL: no Pod */
+	bool doubled;         /* claimed by more than one subject */
+	UT_hash_handle hh;
+};
+
+struct addr_list {
+	struct addr *v;
+	size_t n, cap;
+};
+
+struct local {
+	char *key;
+	struct attachment *attachment;
+	struct subject *subject;
+	struct local_pod *view; /* NULL while closing */
+	bool dirty;
+	bool fresh; /* (re)attached since the last compile */
+	UT_hash_handle hh;
+};
+
+struct local_list {
+	struct local **v;
+	size_t n, cap;
+};
+
+/* Who may be a pod: a Pod object, attachments that give its name, or both. */
+struct subject {
+	struct space *space;
+	char *name;
+	struct object *object;
+	struct local_list locals;
+	struct claim_list claims; /* what it has put into the owners */
+	struct addr_list addrs;   /* those it is the peer at: what groups hold of it */
+	UT_hash_handle hh;
+};
+
+struct ruling_rule {
+	const struct policy_rule *rule;
+	struct term_list terms;
+};
+
+struct ruling {
+	struct object *object;
+	VEC(struct ruling_rule) rules[DIRECTION_COUNT];
+	UT_hash_handle hh;
+};
+
+struct space {
+	char *name;
+	struct object *object; /* NULL: not known (yet) */
+	struct subject *subjects;
+	struct ruling *rulings;
+	struct local_list locals;
+	struct term_list terms; /* fixed to it, in use by groups */
+	unsigned term_refs;     /* interned terms fixed to it */
+	UT_hash_handle hh;
+};
+
+struct node_state {
+	struct object *object;
+	UT_hash_handle hh;
+};
+
+struct network {
+	char *name;
+	enum mode mode;
+	enum deny deny;
+	UT_hash_handle hh;
+};
+
+struct cluster {
+	struct space *spaces;
+	struct node_state *nodes;
+	bool nodes_changed;
+	struct owner *owners;
+	size_t doubled;
+	struct local *locals;
+	struct local_pod *views;
+	struct local_list dirty;
+	struct term *terms;
+	struct term_list selecting;  /* terms in use with a namespaceSelector */
+	struct term_list by_address; /* blocks and "anyone" in use by endpoints */
+	struct group *groups;
+	struct group_list changed;
+	struct profile *profiles;
+	struct network *networks;
+	bool loosening[MODE_COUNT];
+	bool incomplete;
+	uint64_t evaluations;
+};
+
+/* cluster.c */
+struct space *space_get(struct cluster *c, const char *name); /* makes it */
+void space_settle(struct cluster *c, struct space *s);        /* frees it if nothing is left of it */
+struct subject *subject_get(struct space *space, const char *name); /* makes it */
+void subject_settle(struct cluster *c, struct subject *s);
+struct subject *subject_find(const struct cluster *c, const char *ns, const char *name);
+bool subject_is(const struct subject *s, const struct attachment *a, bool *ret_by_name_only);
+
+/* locals.c */
+void local_mark(struct cluster *c, struct local *l);
+
+/* claims.c: after a change of s' object (former: what it was, may be NULL or the same) or attachments. */
+void subject_update(struct cluster *c, struct subject *s, const struct object *former);
+void owners_free(struct cluster *c);
+
+/* terms.c */
+struct term *term_get(struct cluster *c, const char *ns, const struct policy_peer *peer); /* a reference; NULL: allows nobody */
+struct term *term_get_any(struct cluster *c);
+void term_put(struct cluster *c, struct term *t);
+void term_ref(struct term *t);
+void term_use(struct cluster *c, struct part *p);
+void term_unuse(struct cluster *c, struct part *p);
+bool term_selects_space(const struct term *t, const struct space *s, const struct object *space_object);
+bool term_has_addr(const struct term *t, const struct addr *addr); /* TERM_BLOCK, TERM_ANY */
+
+/* groups.c */
+struct group *group_get(struct cluster *c, enum group_kind kind, struct part_list *parts); /* takes parts' memory; no reference */
+bool parts_are_everyone(const struct part_list *parts);
+/* What the pod of s, as `object`, is at addrs: 1 adds it to the groups that select it, -1 takes it away. */
+void members_count(struct cluster *c, const struct subject *s, const struct object *object, const struct addr_list *addrs,
+		   int delta);
+void members_move_space(struct cluster *c, struct space *s, const struct object *former);
+bool group_has(const struct group *g, const struct member *m);
+void group_free(struct cluster *c, struct group *g);
+
+/* compile.c */
+enum confirmation local_confirmation(const struct local *l, bool *ret_by_name_only);
+
+/* profiles.c */
+struct profile *profile_get(struct cluster *c, struct profile *draft); /* takes what is in draft; a reference */
+void profile_put(struct profile *p); /* accepts NULL */
+const char *protocol_name(uint8_t protocol);
+
+#endif

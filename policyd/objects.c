@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyd/objects.h"
 
-#include "moat/mode.h"
-
 struct object *object_new(enum object_kind kind, const char *ns, const char *name)
 {
 	struct object *obj = mem_zalloc(sizeof(*obj));
@@ -37,14 +35,11 @@ static void rule_done(struct policy_rule *rule)
 	VEC_DONE(&rule->ports);
 }
 
-static void policy_done(struct policy *policy)
+void policy_drop_rules(struct policy *policy, enum direction direction)
 {
-	selector_done(&policy->pods);
-	for (int d = 0; d < DIRECTION_COUNT; d++) {
-		for (size_t i = 0; i < policy->rules[d].n; i++)
-			rule_done(&policy->rules[d].v[i]);
-		VEC_DONE(&policy->rules[d]);
-	}
+	for (size_t i = 0; i < policy->rules[direction].n; i++)
+		rule_done(&policy->rules[direction].v[i]);
+	VEC_DONE(&policy->rules[direction]);
 }
 
 void object_free(struct object *obj)
@@ -63,7 +58,9 @@ void object_free(struct object *obj)
 		pod_done(&obj->pod);
 		break;
 	case KIND_POLICY:
-		policy_done(&obj->policy);
+		selector_done(&obj->policy.pods);
+		policy_drop_rules(&obj->policy, INGRESS);
+		policy_drop_rules(&obj->policy, EGRESS);
 		break;
 	case KIND_COUNT:
 		break;

@@ -8,6 +8,7 @@
 
 #include "moat/addr.h"
 #include "moat/base.h"
+#include "moat/mode.h"
 #include "policyd/selector.h"
 
 enum object_kind { KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_POLICY, KIND_COUNT };
@@ -90,6 +91,7 @@ struct object {
 
 struct object *object_new(enum object_kind kind, const char *ns, const char *name); /* copies the names */
 void object_free(struct object *obj);                                               /* accepts NULL */
+void policy_drop_rules(struct policy *policy, enum direction direction);            /* frees the rules of one direction */
 const char *object_kind_name(enum object_kind kind);                                /* "Namespace", "NetworkPolicy", … */
 
 #endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * first: the prober inside a pod from its first instant. It starts in the pod's namespace before any plugin ran, asks every
+ * target over UDP and TCP every 2 ms, and counts what comes back: an echo, a handshake, and a reset or an ICMP error too,
+ * since those show just as well that a packet went out and something returned. On SIGTERM: `attempts N answers M`, where an
+ * attempt is a packet that really left a socket (there is no route before ADD).
+ *
+ * The story that uses it must have seen it count answers on an open pod.
+ */
+#include "netns-tests/probing/probe.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TARGETS_MAX = 16, OPEN_MAX = 256, PERIOD_US = 2000 };
+
+static struct pollfd waiting[OPEN_MAX]; /* a ring: an attempt has 256 successors' time to be answered */
+static size_t next_slot;
+static unsigned long attempts, answers;
+
+static void forget(struct pollfd *p)
+{
+	if (p->fd > 0)
+		close(p->fd);
+	p->fd = -1;
+}
+
+static void attempt(const struct endpoint *to, int type)
+{
+	struct pollfd *slot = &waiting[next_slot];
+	const struct linger reset = { .l_onoff = 1 }; /* no TIME_WAIT: source ports must not run out */
+	int fd = socket(to->any.sa_family, type | SOCK_NONBLOCK, 0);
+	bool sent;
+
+	if (fd < 0)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	sent = !connect(fd, &to->any, to->len) || errno == EINPROGRESS;
+	if (sent && type == SOCK_DGRAM)
+		sent = send(fd, "first", 5, 0) == 5;
+	if (!sent) {
+		close(fd);
+		return;
+	}
+	attempts++;
+	forget(slot);
+	*slot = (struct pollfd){ .fd = fd, .events = type == SOCK_DGRAM ? POLLIN : POLLOUT };
+	next_slot = (next_slot + 1) % OPEN_MAX;
+}
+
+static void collect(int timeout_ms)
+{
+	if (poll(waiting, OPEN_MAX, timeout_ms) <= 0)
+		return;
+	for (size_t i = 0; i < OPEN_MAX; i++) {
+		int error = 0;
+		socklen_t len = sizeof(error);
+
+		if (waiting[i].fd < 0 || !waiting[i].revents)
+			continue;
+		getsockopt(waiting[i].fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		/* Timeouts and "nobody answers neighbour discovery" are the sender's own kernel, not an answer. */
+		answers += error != ETIMEDOUT && error != EHOSTUNREACH && error != ENETUNREACH;
+		forget(&waiting[i]);
+	}
+}
+
+int probe_first(int argc, char **argv)
+{
+	struct endpoint targets[TARGETS_MAX];
+	int n = (argc - 1) / 2;
+
+	if (argc < 3 || argc % 2 == 0 || n > TARGETS_MAX)
+		probe_usage("first ADDR PORT [ADDR PORT]..., at most %d targets", TARGETS_MAX);
+	for (int i = 0; i < n; i++)
+		targets[i] = probe_endpoint(argv[1 + 2 * i], argv[2 + 2 * i]);
+	for (size_t i = 0; i < OPEN_MAX; i++)
+		waiting[i].fd = -1;
+	probe_stop_on_signal();
+	puts("ready");
+	fflush(stdout);
+	while (!probe_stopped()) {
+		for (int i = 0; i < n; i++) {
+			attempt(&targets[i], SOCK_DGRAM);
+			attempt(&targets[i], SOCK_STREAM);
+		}
+		collect(0);
+		probe_pause_us(PERIOD_US);
+	}
+	for (uint64_t end = probe_now_ms() + 200; probe_now_ms() < end;)
+		collect(20);
+	printf("attempts %lu answers %lu\n", attempts, answers);
+	return 0;
+}

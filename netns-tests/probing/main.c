@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "netns-tests/probing/probe.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct mode {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *arguments;
+} modes[] = {
+	{ "serve", probe_serve, "[--background] tcp|udp|both ADDR PORT..." },
+	{ "tcp", probe_tcp, "ADDR PORT [--timeout MS] [--source ADDR] [--sport PORT]" },
+	{ "udp", probe_udp, "ADDR PORT [--timeout MS] [--source ADDR] [--sport PORT] [--size BYTES]" },
+	{ "ping", probe_ping, "ADDR [--timeout MS] [--source ADDR] [--size BYTES]" },
+	{ "hold", probe_hold, "tcp|udp ADDR PORT [--dead MS] [--source ADDR] [--sport PORT]" },
+	{ "flood", probe_flood, "udp ADDR PORT --rate PER_SECOND --seconds N [--sport PORT]" },
+	{ "count", probe_count, "udp ADDR PORT" },
+	{ "raw", probe_raw,
+	  "tcp|udp|NUMBER --saddr ADDR --daddr ADDR [--sport N] [--dport N] [--flags SAFRP] [--seq N] [--ack N]\n"
+	  "             [--payload TEXT] [--fragment BYTES] [--count N]" },
+	{ "first", probe_first, "ADDR PORT [ADDR PORT]..." },
+};
+
+/* A story starts hundreds of probes in other namespaces: entering here saves one exec of `ip netns exec` and its mounts. */
+static void enter(const char *netns)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), strchr(netns, '/') ? "%s" : "/run/netns/%s", netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		probe_die(path);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "-n")) {
+		enter(argv[2]);
+		argc -= 2;
+		argv += 2;
+	}
+	for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!strcmp(argv[1], modes[i].name))
+			return modes[i].run(argc - 1, argv + 1);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		fprintf(stderr, "probe [-n NETNS] %s %s\n", modes[i].name, modes[i].arguments);
+	return PROBE_USAGE;
+}

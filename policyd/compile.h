@@ -8,10 +8,8 @@
 #ifndef POLICYD_COMPILE_H
 #define POLICYD_COMPILE_H
 
+#include "moat/table.h"
 #include "policyd/cluster.h"
-
-#define uthash_malloc(size) mem_alloc(size) /* tables do not fail either */
-#include <uthash.h>
 
 #define DEFINITION_NAME_MAX 33 /* 32 hex digits of SHA-256 over the definition (tenants write it), and NUL */
 

@@ -3,7 +3,7 @@
  * The pod store: what the plugin remembers between its runs, and tells the daemon. It survives neither a reboot nor needs to.
  *
  *   <dir>/pods/<network>/<containerID>:<ifname>   one attachment, JSON with "version"; 0600, written to a temporary and renamed
- *   <dir>/addrs/<address>                         symbolic link (text, never followed) to the key of the address' newest owner
+ *   <dir>/addrs/<address>                         symbolic link (text, never followed): "<key> <created> <port index>" of the newest owner
  *   <dir>/ports/<port>                            the same for host-side interfaces
  *   <dir>/closing/<network>/<containerID>:<ifname>  an attachment after DEL whose link may still be there
  *   <dir>/lock                                    flock of moat's own writers
@@ -38,8 +38,8 @@ int podstore_rewrite(const struct attachment *a, struct err *err);
 /* Reads one, ->closing set if it is; *ret is the caller's (attachment_free). -ENOENT: none. -EBADMSG: unreadable, named. */
 int podstore_get(const char *key, struct attachment **ret, struct err *err);
 /*
- * What the index still knows of an attachment whose state file is unreadable: its port's name (port_index 0) and addresses.
- * Costs a walk over the whole index. -EINVAL: not a key. *ret is the caller's.
+ * What the index still knows of an attachment whose state file is unreadable: its port, its addresses, when it was created; port is
+ * "" if it does not know that. Costs a walk over the whole index. -EINVAL: not a key. *ret is the caller's.
  */
 int podstore_recover(const char *key, struct attachment **ret, struct err *err);
 /* DEL: moves it to closing/ and takes away index links that are still its own; already there is fine. -ENOENT: none. */

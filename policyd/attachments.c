@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Three ways lead here, and each is enough by itself to be right, only later: the plugin says on the socket which attachment it
+ * has just written (at once, and it may wait), inotify tells of files (if the socket was full or the daemon stopped), and a
+ * full read each second finds what both lost.
+ */
+#include "policyd/attachments.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "moat/link.h"
+#include "moat/log.h"
+#include "moat/pod.h"
+#include "moat/podstore.h"
+
+#define WATCHED (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR)
+
+static void watch_store(struct attachments *a);
+
+int attachments_init(struct attachments *a, struct cluster *cluster, struct err *err)
+{
+	memset(a, 0, sizeof(*a));
+	a->cluster = cluster;
+	a->inotify = a->links = -1;
+	if (podstore_init(err) < 0)
+		return -err->code;
+	a->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (a->inotify < 0)
+		return err_errno(err, errno, "inotify");
+	watch_store(a); /* before the first read, so that nothing between is missed */
+	attachments_read_all(a);
+	return 0;
+}
+
+static void forget(struct attachments *a, struct known_attachment *known)
+{
+	cluster_detach(a->cluster, known->key);
+	HASH_DEL(a->known, known);
+	free(known->key);
+	free(known);
+}
+
+/* Takes one attachment as the store has it; false if it is known as such. */
+static bool take(struct attachments *a, const struct attachment *stored)
+{
+	CLEAN_FREE char *key = attachment_key(stored);
+	struct known_attachment *known;
+
+	HASH_FIND_STR(a->known, key, known);
+	if (known) {
+		known->seen = true;
+		if (known->created == stored->created && known->closing == stored->closing)
+			return false;
+	} else {
+		known = mem_zalloc(sizeof(*known));
+		known->key = TAKE_PTR(key);
+		known->seen = true;
+		HASH_ADD_KEYPTR(hh, a->known, known->key, strlen(known->key), known);
+	}
+	known->created = stored->created;
+	known->closing = stored->closing;
+	cluster_attach(a->cluster, stored);
+	return true;
+}
+
+bool attachments_read(struct attachments *a, const char *key)
+{
+	struct attachment *stored = NULL;
+	struct known_attachment *known;
+	struct err err;
+	bool changed = false;
+	int code = podstore_get(key, &stored, &err);
+
+	if (code == 0) {
+		changed = take(a, stored);
+	} else if (code == -ENOENT) {
+		HASH_FIND_STR(a->known, key, known);
+		if (known) {
+			forget(a, known);
+			changed = true;
+		}
+	} else {
+		log_warn("attachment-unreadable attachment=%s error=\"%s\" in-force=what-stands", TEXT(key), err.text);
+	}
+	attachment_free(stored);
+	return changed;
+}
+
+struct full_read {
+	struct attachments *a;
+	bool changed;
+};
+
+static void on_stored(const struct attachment *stored, void *arg)
+{
+	struct full_read *read = arg;
+
+	read->changed |= take(read->a, stored);
+}
+
+/* An unreadable file: what is known of it stays, and it is told. */
+static void on_unreadable(const char *key, const struct err *err, void *arg)
+{
+	struct full_read *read = arg;
+	struct unreadable_attachment u = {.key = mem_strdup(key)};
+	struct known_attachment *known;
+
+	text_escape(err->text, u.error, sizeof(u.error));
+	VEC_PUSH(&read->a->unreadable, u);
+	HASH_FIND_STR(read->a->known, key, known);
+	if (known)
+		known->seen = true;
+}
+
+static void clear_unreadable(struct attachments *a)
+{
+	for (size_t i = 0; i < a->unreadable.n; i++)
+		free(a->unreadable.v[i].key);
+	VEC_DONE(&a->unreadable);
+}
+
+bool attachments_read_all(struct attachments *a)
+{
+	struct full_read read = {.a = a};
+	struct known_attachment *known, *next;
+	struct err err;
+
+	clear_unreadable(a);
+	HASH_ITER(hh, a->known, known, next)
+		known->seen = false;
+	if (podstore_each(NULL, on_stored, on_unreadable, &read, &err) < 0) {
+		log_warn("pod-store-unreadable error=\"%s\" in-force=what-stands", err.text);
+		return read.changed;
+	}
+	HASH_ITER(hh, a->known, known, next) {
+		if (!known->seen) {
+			forget(a, known);
+			read.changed = true;
+		}
+	}
+	return read.changed;
+}
+
+/* The networks' directories come and go; a watch that stands is given again by the kernel. */
+static void watch_network(const struct attachment *stored, void *arg)
+{
+	const struct attachments *a = arg;
+	CLEAN_FREE char *pods = mem_printf("%s/pods/%s", podstore_dir(), stored->network);
+
+	inotify_add_watch(a->inotify, pods, WATCHED);
+}
+
+static void watch_store(struct attachments *a)
+{
+	CLEAN_FREE char *pods = mem_printf("%s/pods", podstore_dir());
+
+	inotify_add_watch(a->inotify, pods, WATCHED);
+	podstore_each(NULL, watch_network, NULL, a, NULL);
+}
+
+static void release_if_gone(const struct attachment *stored, void *arg)
+{
+	CLEAN_FREE char *key = attachment_key(stored), *owner = podstore_owner_of_port(stored->port);
+	struct link link;
+	struct err err;
+
+	(void)arg;
+	if (link_by_index(stored->port_index, &link, &err) == 0 && !strcmp(link.name, stored->port))
+		return;
+	if ((!owner || !strcmp(owner, key)) && pod_release_port(stored->port, &err) < 0) {
+		log_warn("port-not-released attachment=%s error=\"%s\"", TEXT(key), err.text);
+		return;
+	}
+	if (podstore_remove(stored, &err) < 0)
+		log_warn("attachment-not-removed attachment=%s error=\"%s\"", TEXT(key), err.text);
+}
+
+void attachments_release_closed(struct attachments *a)
+{
+	podstore_each_closing(release_if_gone, NULL, a, NULL);
+}
+
+static void on_store_event(uv_poll_t *handle, int status, int events)
+{
+	struct attachments *a = handle->data;
+	char buf[8192];
+
+	(void)status;
+	(void)events;
+	while (read(a->inotify, buf, sizeof(buf)) > 0)
+		; /* which file does not matter: a full read is one directory, and what is known is skipped */
+	watch_store(a);
+	if (attachments_read_all(a))
+		a->changed(a->arg);
+}
+
+static void on_link_event(uv_poll_t *handle, int status, int events)
+{
+	struct attachments *a = handle->data;
+	bool gone = false;
+	char buf[16384];
+	ssize_t got;
+
+	(void)status;
+	(void)events;
+	while ((got = recv(a->links, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got))
+			gone |= nlh->nlmsg_type == RTM_DELLINK;
+	if (gone || errno == ENOBUFS)
+		attachments_release_closed(a);
+}
+
+static int open_links(struct err *err)
+{
+	struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&group, sizeof(group)) < 0) {
+		int code = errno;
+
+		if (fd >= 0)
+			close(fd);
+		return err_errno(err, code, "watch network interfaces");
+	}
+	return fd;
+}
+
+int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(void *arg), void *arg, struct err *err)
+{
+	a->changed = changed;
+	a->arg = arg;
+	a->links = open_links(err);
+	if (a->links < 0)
+		return a->links;
+	uv_poll_init(loop, &a->store_events, a->inotify);
+	uv_poll_init(loop, &a->link_events, a->links);
+	a->store_events.data = a->link_events.data = a;
+	uv_poll_start(&a->store_events, UV_READABLE, on_store_event);
+	uv_poll_start(&a->link_events, UV_READABLE, on_link_event);
+	return 0;
+}
+
+void attachments_close_handles(struct attachments *a)
+{
+	if (a->links < 0)
+		return;
+	uv_close((uv_handle_t *)&a->store_events, NULL);
+	uv_close((uv_handle_t *)&a->link_events, NULL);
+}
+
+void attachments_done(struct attachments *a)
+{
+	struct known_attachment *known, *next;
+
+	HASH_ITER(hh, a->known, known, next) {
+		HASH_DEL(a->known, known);
+		free(known->key);
+		free(known);
+	}
+	clear_unreadable(a);
+	if (a->inotify >= 0)
+		close(a->inotify);
+	if (a->links >= 0)
+		close(a->links);
+}

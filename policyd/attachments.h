@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pod store as the daemon sees it: read at start, followed by inotify and by what the plugin tells the socket. */
+#ifndef POLICYD_ATTACHMENTS_H
+#define POLICYD_ATTACHMENTS_H
+
+#include <uv.h>
+
+#include "moat/table.h"
+#include "policyd/cluster.h"
+
+struct known_attachment {
+	char *key;
+	uint64_t created;
+	bool closing, seen;
+	UT_hash_handle hh;
+};
+
+struct unreadable_attachment {
+	char *key;
+	char error[256];
+};
+
+struct attachments {
+	struct cluster *cluster; /* not owned */
+	struct known_attachment *known;
+	VEC(struct unreadable_attachment) unreadable; /* of the last full read */
+	int inotify, links; /* descriptors, -1: none */
+	uv_poll_t store_events, link_events;
+	void (*changed)(void *arg); /* the cluster may have changed */
+	void *arg;
+};
+
+/* Opens the pod store and reads it; start follows it on the loop. */
+int attachments_init(struct attachments *a, struct cluster *cluster, struct err *err);
+int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(void *arg), void *arg, struct err *err);
+void attachments_close_handles(struct attachments *a);
+void attachments_done(struct attachments *a);
+
+/* Reads one attachment, or finds that it is gone; true if the cluster changed. */
+bool attachments_read(struct attachments *a, const char *key);
+/* Reads the whole store; true if the cluster changed. */
+bool attachments_read_all(struct attachments *a);
+/* Finishes the attachments in closing/ whose link is gone. */
+void attachments_release_closed(struct attachments *a);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/conflist.h"
+
+#include <cjson/cJSON.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "moat/log.h"
+
+void conflist_init(struct conflist *c, const char *path)
+{
+	memset(c, 0, sizeof(*c));
+	c->path = mem_strdup(path);
+}
+
+void conflist_done(struct conflist *c)
+{
+	free(c->path);
+	free(c->last);
+}
+
+static char *read_text(const char *path, struct err *err)
+{
+	CLEAN_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	CLEAN_FREE char *text = mem_alloc(CONFLIST_BYTES_MAX + 1);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, CONFLIST_BYTES_MAX + 1);
+
+	if (got < 0) {
+		err_errno(err, errno, "conflist %s", TEXT(path));
+		return NULL;
+	}
+	if (got > (ssize_t)CONFLIST_BYTES_MAX) {
+		err_set(err, EFBIG, "conflist %s is larger than %u bytes", TEXT(path), CONFLIST_BYTES_MAX);
+		return NULL;
+	}
+	text[got] = '\0';
+	return TAKE_PTR(text);
+}
+
+static int read_moat_entry(const cJSON *list, const char **network, enum mode *mode, enum deny *deny, struct err *err)
+{
+	const cJSON *plugin, *value;
+
+	*network = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(list, "name"));
+	if (!*network)
+		return err_set(err, EINVAL, "it has no name");
+	cJSON_ArrayForEach(plugin, cJSON_GetObjectItemCaseSensitive(list, "plugins")) {
+		const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(plugin, "type"));
+
+		if (!type || strcmp(type, "moat") != 0)
+			continue;
+		value = cJSON_GetObjectItemCaseSensitive(plugin, "mode");
+		*mode = MODE_STRICT;
+		if (value && !mode_parse(cJSON_GetStringValue(value), mode))
+			return err_set(err, EINVAL, "its mode is none of strict, standard, preview, audit");
+		value = cJSON_GetObjectItemCaseSensitive(plugin, "deny");
+		*deny = DENY_DROP;
+		if (value && !deny_parse(cJSON_GetStringValue(value), deny))
+			return err_set(err, EINVAL, "its deny is none of drop, reject");
+		return 0;
+	}
+	return err_set(err, ENOENT, "it has no plugin of type moat");
+}
+
+static bool fail(struct conflist *c, const char *why)
+{
+	if (strcmp(c->trouble, why) != 0)
+		log_warn("conflist-not-read file=\"%s\" error=\"%s\" in-force=%s", TEXT(c->path), TEXT(why),
+			 c->last ? "last-good-version" : "modes-of-each-ADD");
+	text_escape(why, c->trouble, sizeof(c->trouble));
+	return false;
+}
+
+bool conflist_read(struct conflist *c, struct cluster *cluster)
+{
+	CLEAN_FREE char *text = NULL;
+	struct err err;
+	const char *network;
+	enum mode mode;
+	enum deny deny;
+	cJSON *list;
+	int code;
+
+	if (!c->path)
+		return false;
+	text = read_text(c->path, &err);
+	if (!text)
+		return fail(c, err.text);
+	if (c->last && !strcmp(text, c->last)) {
+		c->trouble[0] = '\0';
+		return false;
+	}
+	list = cJSON_ParseWithOpts(text, NULL, true);
+	code = list ? read_moat_entry(list, &network, &mode, &deny, &err) : err_set(&err, EINVAL, "it is not JSON");
+	if (code == 0) {
+		cluster_set_network_mode(cluster, network, mode, deny);
+		log_info("conflist-read file=\"%s\" network=%s mode=%s deny=%s", TEXT(c->path), TEXT(network), mode_name(mode),
+			 deny_name(deny));
+		free(c->last);
+		c->last = TAKE_PTR(text);
+		c->trouble[0] = '\0';
+	}
+	cJSON_Delete(list);
+	return code == 0 ? true : fail(c, err.text);
+}

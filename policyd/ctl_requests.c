@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the control socket's requests mean. Texts from outside are escaped here, on their way out. */
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "moat/dump.h"
+#include "moat/ruleset.h"
+#include "moat/text.h"
+#include "policyd/daemon.h"
+
+struct cJSON *ctl_refuse(const char *why)
+{
+	cJSON *answer = cJSON_CreateObject();
+
+	cJSON_AddBoolToObject(answer, "ok", false);
+	cJSON_AddStringToObject(answer, "error", TEXT(why));
+	return answer;
+}
+
+static cJSON *accept_request(void)
+{
+	cJSON *answer = cJSON_CreateObject();
+
+	cJSON_AddBoolToObject(answer, "ok", true);
+	return answer;
+}
+
+static const char *string_of(const cJSON *request, const char *key)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, key));
+}
+
+/* Answers at once when waiting would be useless: not synced, or nobody says what this pod may do. */
+static cJSON *attach(struct daemon *d, const cJSON *request)
+{
+	const char *key = string_of(request, "key");
+	struct local_pod *pod;
+
+	if (!key)
+		return ctl_refuse("attach needs the key of an attachment");
+	attachments_read(&d->attachments, key);
+	if (!daemon_is_synced(d))
+		return ctl_refuse("the source is not synced yet: the pod stays closed");
+	daemon_apply(d);
+	HASH_FIND_STR(cluster_local_pods(d->cluster), key, pod);
+	if (!pod)
+		return ctl_refuse("the pod store has no such attachment");
+	if (pod->confirmation != POD_CONFIRMED)
+		return ctl_refuse("the pod is not known yet: it stays closed");
+	return d->trouble[0] ? ctl_refuse(d->trouble) : accept_request();
+}
+
+static cJSON *detach(struct daemon *d, const cJSON *request)
+{
+	const char *key = string_of(request, "key");
+
+	if (!key)
+		return ctl_refuse("detach needs the key of an attachment");
+	if (attachments_read(&d->attachments, key))
+		daemon_apply(d);
+	attachments_release_closed(&d->attachments);
+	return accept_request();
+}
+
+static void add_text(cJSON *object, const char *key, const char *text)
+{
+	char escaped[1024];
+
+	if (text)
+		cJSON_AddStringToObject(object, key, text_escape(text, escaped, sizeof(escaped)));
+}
+
+static cJSON *texts_of(char *const *texts, size_t n)
+{
+	cJSON *list = cJSON_CreateArray();
+	char escaped[1024];
+
+	for (size_t i = 0; i < n; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(text_escape(texts[i], escaped, sizeof(escaped))));
+	return list;
+}
+
+static cJSON *manifests_status(const struct manifest_source *s)
+{
+	cJSON *status = cJSON_CreateObject(), *files = cJSON_AddArrayToObject(status, "troubled");
+
+	add_text(status, "directory", s->directory);
+	add_text(status, "missing", s->missing[0] ? s->missing : NULL);
+	cJSON_AddNumberToObject(status, "files", HASH_COUNT(s->files));
+	cJSON_AddNumberToObject(status, "objects", (double)manifest_count_objects(s));
+	for (struct manifest_file *f = s->files; f; f = f->hh.next) {
+		cJSON *file;
+
+		if (!f->errors.n && !f->warnings.n)
+			continue;
+		file = cJSON_CreateObject();
+		add_text(file, "file", f->name);
+		cJSON_AddStringToObject(file, "inForce", !f->errors.n ? "this version" :
+							 f->stale     ? "the last good version" :
+									"what is good in it");
+		cJSON_AddItemToObject(file, "errors", texts_of(f->errors.v, f->errors.n));
+		cJSON_AddItemToObject(file, "warnings", texts_of(f->warnings.v, f->warnings.n));
+		cJSON_AddItemToArray(files, file);
+	}
+	return status;
+}
+
+static const char *confirmation_text(enum confirmation c)
+{
+	static const char *const texts[] = {
+		[POD_CONFIRMED] = "confirmed",
+		[POD_UNKNOWN] = "not known: closed",
+		[POD_NAMESPACE_UNKNOWN] = "namespace not known: closed",
+		[POD_NOT_KUBERNETES] = "no Kubernetes pod: closed",
+	};
+
+	return texts[c];
+}
+
+static const char *policy_text(const struct local_pod *pod, enum direction d)
+{
+	const struct profile *p = pod->profile[d];
+
+	if (p->open)
+		return "open";
+	if (profile_is_empty(p))
+		return p->end == END_OBSERVE ? "observed" : "closed";
+	return p->end == END_OBSERVE ? "policy, observed" : "policy";
+}
+
+static cJSON *pod_status(const struct local_pod *pod)
+{
+	const struct attachment *a = pod->attachment;
+	cJSON *status = cJSON_CreateObject(), *addrs = cJSON_AddArrayToObject(status, "addresses");
+	char text[ADDR_TEXT_MAX];
+
+	add_text(status, "attachment", pod->key);
+	add_text(status, "namespace", a->pod_namespace);
+	add_text(status, "pod", a->pod_name);
+	add_text(status, "port", a->port);
+	for (size_t i = 0; i < a->n_addrs; i++)
+		cJSON_AddItemToArray(addrs, cJSON_CreateString(addr_text(&a->addrs[i], text)));
+	cJSON_AddStringToObject(status, "mode", mode_name(pod->mode));
+	cJSON_AddBoolToObject(status, "labelIgnored", pod->label_ignored);
+	cJSON_AddStringToObject(status, "state", confirmation_text(pod->confirmation));
+	cJSON_AddBoolToObject(status, "byNameOnly", pod->by_name_only);
+	cJSON_AddStringToObject(status, "ingress", policy_text(pod, INGRESS));
+	cJSON_AddStringToObject(status, "egress", policy_text(pod, EGRESS));
+	return status;
+}
+
+static cJSON *counters_status(struct nl *nl)
+{
+	static const char *const chains[] = {CHAIN_DENY_INGRESS,   CHAIN_DENY_EGRESS,	  CHAIN_REJECT_INGRESS,
+					     CHAIN_REJECT_EGRESS, CHAIN_OBSERVE_INGRESS, CHAIN_OBSERVE_EGRESS, "lost"};
+	cJSON *status = cJSON_CreateObject();
+
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
+		cJSON_AddNumberToObject(status, chains[i], (double)dump_counter(nl, chains[i]));
+	return status;
+}
+
+static cJSON *kernel_status(struct daemon *d)
+{
+	const struct reconcile_stats *stats = &d->reconcile.stats;
+	cJSON *status = cJSON_CreateObject();
+	struct err damage;
+
+	add_text(status, "trouble", d->trouble[0] ? d->trouble : NULL);
+	cJSON_AddBoolToObject(status, "upToDate", d->reconcile.built);
+	cJSON_AddBoolToObject(status, "rulesetIntact", ruleset_prove(&d->reconcile.nl, &damage) == 0);
+	cJSON_AddNumberToObject(status, "runs", (double)stats->runs);
+	cJSON_AddNumberToObject(status, "rebuilds", (double)stats->rebuilds);
+	cJSON_AddNumberToObject(status, "failures", (double)stats->failures);
+	cJSON_AddNumberToObject(status, "lastMicroseconds", (double)stats->last_us);
+	cJSON_AddNumberToObject(status, "maxMicroseconds", (double)stats->max_us);
+	cJSON_AddNumberToObject(status, "connectionsRevoked", (double)stats->revoked);
+	cJSON_AddNumberToObject(status, "doubledAddresses", (double)cluster_doubled_addresses(d->cluster));
+	cJSON_AddItemToObject(status, "packets", counters_status(&d->reconcile.nl));
+	return status;
+}
+
+static cJSON *status(struct daemon *d)
+{
+	cJSON *answer = accept_request(), *pods, *unreadable;
+
+	cJSON_AddBoolToObject(answer, "synced", daemon_is_synced(d));
+	cJSON_AddItemToObject(answer, "manifests", manifests_status(&d->manifests));
+	if (d->conflist.path) {
+		cJSON *conflist = cJSON_AddObjectToObject(answer, "conflist");
+
+		add_text(conflist, "file", d->conflist.path);
+		add_text(conflist, "trouble", d->conflist.trouble[0] ? d->conflist.trouble : NULL);
+	}
+	cJSON_AddItemToObject(answer, "kernel", kernel_status(d));
+	pods = cJSON_AddArrayToObject(answer, "pods");
+	for (struct local_pod *pod = cluster_local_pods(d->cluster); pod; pod = pod->hh.next)
+		cJSON_AddItemToArray(pods, pod_status(pod));
+	unreadable = cJSON_AddArrayToObject(answer, "unreadable");
+	for (size_t i = 0; i < d->attachments.unreadable.n; i++)
+		cJSON_AddItemToArray(unreadable, cJSON_CreateString(d->attachments.unreadable.v[i].error));
+	return answer;
+}
+
+struct cJSON *ctl_answer(struct daemon *d, const char *line)
+{
+	cJSON *request = cJSON_ParseWithOpts(line, NULL, true), *answer;
+	const char *op = string_of(request, "op");
+
+	if (!op)
+		answer = ctl_refuse("a request is one JSON object with \"op\"");
+	else if (!strcmp(op, "attach"))
+		answer = attach(d, request);
+	else if (!strcmp(op, "detach"))
+		answer = detach(d, request);
+	else if (!strcmp(op, "status"))
+		answer = status(d);
+	else if (!strcmp(op, "explain"))
+		answer = ctl_explain(d->cluster, request);
+	else
+		answer = ctl_refuse("unknown op; there are attach, detach, status, explain");
+	cJSON_Delete(request);
+	return answer;
+}

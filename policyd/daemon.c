@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop. Data flows one way: sources and the pod store change the cluster, and whoever changed it calls daemon_apply,
+ * which compiles and reconciles at once: what one event brought is one change. Nothing here opens by failing: a source that
+ * is not synced, a reconciliation that fails, a signal, all leave in the kernel what stands there.
+ */
+#include "policyd/daemon.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "moat/log.h"
+
+#define TICK_MS 1000
+#define RETRY_FIRST_MS 50
+#define RETRY_MAX_MS 5000
+
+bool daemon_is_synced(const struct daemon *d)
+{
+	return d->manifests.synced;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	daemon_apply(timer->data);
+}
+
+void daemon_apply(struct daemon *d)
+{
+	struct err err;
+
+	if (!daemon_is_synced(d))
+		return;
+	if (reconcile_run(&d->reconcile, &err) < 0) {
+		snprintf(d->trouble, sizeof(d->trouble), "%s", err.text);
+		log_warn("reconciliation-failed error=\"%s\" in-force=what-stands retry-ms=%u", err.text, d->retry_ms);
+		uv_timer_start(&d->retry, on_retry, d->retry_ms, 0);
+		d->retry_ms = d->retry_ms * 2 < RETRY_MAX_MS ? d->retry_ms * 2 : RETRY_MAX_MS;
+		return;
+	}
+	d->trouble[0] = '\0';
+	d->retry_ms = RETRY_FIRST_MS;
+	uv_timer_stop(&d->retry);
+	if (d->reconcile.revoke.looked.n) {
+		uv_timer_again(&d->look_soon);
+		if (!uv_is_active((uv_handle_t *)&d->look_late))
+			uv_timer_again(&d->look_late);
+	}
+}
+
+static void look_again(struct daemon *d, bool last)
+{
+	struct reconcile *r = &d->reconcile;
+	size_t deleted = 0;
+	struct err err;
+
+	if (revoke_sweep(&r->revoke, true, last, d->cluster, &r->nl, &deleted, &err) < 0)
+		log_warn("revocation-failed error=\"%s\"", err.text);
+	r->stats.revoked += deleted;
+}
+
+static void on_look_soon(uv_timer_t *timer)
+{
+	uv_timer_stop(timer);
+	look_again(timer->data, false);
+}
+
+static void on_look_late(uv_timer_t *timer)
+{
+	uv_timer_stop(timer);
+	look_again(timer->data, true);
+}
+
+static void on_manifests(uv_poll_t *handle, int status, int events)
+{
+	struct daemon *d = handle->data;
+
+	(void)status;
+	(void)events;
+	if (manifest_read_events(&d->manifests))
+		daemon_apply(d);
+}
+
+static void on_attachments(void *arg)
+{
+	daemon_apply(arg);
+}
+
+static void refresh_attachments(void *arg)
+{
+	struct daemon *d = arg;
+
+	attachments_read_all(&d->attachments);
+}
+
+/* What no event tells: a directory that came back, a conflist that was rewritten, a lost notification. */
+static void on_tick(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+	bool changed = false;
+
+	if (d->manifests.watch < 0)
+		changed |= manifest_scan(&d->manifests);
+	changed |= conflist_read(&d->conflist, d->cluster);
+	changed |= attachments_read_all(&d->attachments);
+	attachments_release_closed(&d->attachments);
+	if (changed)
+		daemon_apply(d);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	log_info("stopping signal=%d in-force=what-stands", number);
+	uv_stop(handle->loop);
+}
+
+static void start_handles(struct daemon *d)
+{
+	uv_poll_init(&d->loop, &d->manifest_events, d->manifests.inotify);
+	uv_timer_init(&d->loop, &d->tick);
+	uv_timer_init(&d->loop, &d->look_soon);
+	uv_timer_init(&d->loop, &d->look_late);
+	uv_timer_init(&d->loop, &d->retry);
+	uv_signal_init(&d->loop, &d->terminate);
+	uv_signal_init(&d->loop, &d->interrupt);
+	d->manifest_events.data = d->tick.data = d->look_soon.data = d->look_late.data = d->retry.data = d;
+
+	uv_poll_start(&d->manifest_events, UV_READABLE, on_manifests);
+	uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
+	/* repeat is what uv_timer_again restarts with; each stops itself after one look */
+	uv_timer_start(&d->look_soon, on_look_soon, REVOKE_SECOND_LOOK_MS, REVOKE_SECOND_LOOK_MS);
+	uv_timer_start(&d->look_late, on_look_late, REVOKE_THIRD_LOOK_MS, REVOKE_THIRD_LOOK_MS);
+	uv_signal_start(&d->terminate, on_signal, SIGTERM);
+	uv_signal_start(&d->interrupt, on_signal, SIGINT);
+}
+
+static void close_handles(struct daemon *d)
+{
+	uv_handle_t *handles[] = {
+		(uv_handle_t *)&d->manifest_events, (uv_handle_t *)&d->tick,	  (uv_handle_t *)&d->look_soon,
+		(uv_handle_t *)&d->look_late,	    (uv_handle_t *)&d->retry,	  (uv_handle_t *)&d->terminate,
+		(uv_handle_t *)&d->interrupt,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
+		uv_close(handles[i], NULL);
+	attachments_close_handles(&d->attachments);
+	ctl_close(&d->ctl);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+}
+
+static int init(struct daemon *d, struct err *err)
+{
+	int code;
+
+	d->cluster = cluster_new();
+	for (int m = 0; m < MODE_COUNT; m++)
+		if (d->options.loosen[m])
+			cluster_allow_loosening(d->cluster, (enum mode)m);
+	conflist_init(&d->conflist, d->options.conflist);
+	conflist_read(&d->conflist, d->cluster);
+	code = attachments_init(&d->attachments, d->cluster, err);
+	if (code == 0)
+		code = manifest_init(&d->manifests, d->options.manifests, d->cluster, err);
+	if (code == 0)
+		code = reconcile_init(&d->reconcile, d->cluster, err);
+	d->reconcile.refresh = refresh_attachments;
+	d->reconcile.refresh_arg = d;
+	return code;
+}
+
+static void done(struct daemon *d)
+{
+	reconcile_done(&d->reconcile);
+	manifest_done(&d->manifests);
+	attachments_done(&d->attachments);
+	conflist_done(&d->conflist);
+	cluster_free(d->cluster);
+}
+
+int daemon_run(const struct daemon_options *options, struct err *err)
+{
+	struct daemon *d = mem_zalloc(sizeof(*d));
+	int code;
+
+	d->options = *options;
+	d->retry_ms = RETRY_FIRST_MS;
+	d->reconcile.nl.fd = d->manifests.inotify = -1;
+	uv_loop_init(&d->loop);
+	code = init(d, err);
+	if (code == 0)
+		code = attachments_start(&d->attachments, &d->loop, on_attachments, d, err);
+	if (code == 0)
+		code = ctl_listen(&d->ctl, d, err);
+	if (code == 0) {
+		start_handles(d);
+		log_info("started manifests=\"%s\"", TEXT(options->manifests));
+		manifest_scan(&d->manifests);
+		daemon_apply(d);
+		uv_run(&d->loop, UV_RUN_DEFAULT);
+		close_handles(d);
+	}
+	done(d);
+	uv_loop_close(&d->loop);
+	free(d);
+	return code;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon: one loop, and everything it owns in one struct. */
+#ifndef POLICYD_DAEMON_H
+#define POLICYD_DAEMON_H
+
+#include <uv.h>
+
+#include "policyd/attachments.h"
+#include "policyd/conflist.h"
+#include "policyd/ctl.h"
+#include "policyd/manifest.h"
+#include "policyd/reconcile.h"
+
+struct daemon_options {
+	const char *manifests; /* directory */
+	const char *conflist;  /* file, or NULL */
+	bool loosen[MODE_COUNT]; /* modes that a namespace label may loosen to */
+};
+
+struct daemon {
+	struct daemon_options options;
+	uv_loop_t loop;
+	struct cluster *cluster;
+	struct manifest_source manifests;
+	struct attachments attachments;
+	struct conflist conflist;
+	struct reconcile reconcile;
+	struct ctl ctl;
+
+	uv_poll_t manifest_events;
+	uv_timer_t tick;      /* each second: what no event tells */
+	uv_timer_t look_soon; /* revocation's second look, */
+	uv_timer_t look_late; /* and third */
+	uv_timer_t retry;     /* after a failed reconciliation */
+	unsigned retry_ms;
+	uv_signal_t terminate, interrupt;
+	char trouble[ERR_TEXT_MAX]; /* of the last reconciliation; "" if it went well */
+};
+
+/* Runs until SIGTERM or SIGINT; then the kernel keeps what stands. */
+int daemon_run(const struct daemon_options *options, struct err *err);
+
+/* The cluster changed: bring the kernel after it, now. Before the source is synced nothing is touched. */
+void daemon_apply(struct daemon *d);
+bool daemon_is_synced(const struct daemon *d);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* moat-policyd: the policy daemon. Parses the command line, runs. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "moat/log.h"
+#include "policyd/daemon.h"
+
+static int usage(FILE *out)
+{
+	fputs("Usage: moat-policyd run --manifests DIR [--conflist FILE] [--labels-may-loosen-to MODE]...\n"
+	      "\n"
+	      "  --manifests DIR               follow the YAML and JSON files of DIR\n"
+	      "  --conflist FILE               follow mode and deny of this conflist's moat entry\n"
+	      "  --labels-may-loosen-to MODE   let namespace labels moat.cni/mode loosen to MODE too;\n"
+	      "                                without it they may only tighten\n",
+	      out);
+	return out == stdout ? 0 : 2;
+}
+
+static bool parse_mode_option(struct daemon_options *options, const char *text)
+{
+	enum mode mode;
+
+	if (!mode_parse(text, &mode)) {
+		fprintf(stderr, "moat-policyd: \"%s\" is none of strict, standard, preview, audit\n", TEXT(text));
+		return false;
+	}
+	options->loosen[mode] = true;
+	return true;
+}
+
+static bool parse(int argc, char **argv, struct daemon_options *ret)
+{
+	static const struct option long_options[] = {
+		{"manifests", required_argument, NULL, 'm'},
+		{"conflist", required_argument, NULL, 'c'},
+		{"labels-may-loosen-to", required_argument, NULL, 'l'},
+		{0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (option == 'm')
+			ret->manifests = optarg;
+		else if (option == 'c')
+			ret->conflist = optarg;
+		else if (option != 'l' || !parse_mode_option(ret, optarg))
+			return false;
+	}
+	return ret->manifests && optind + 1 == argc && !strcmp(argv[optind], "run");
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon_options options = {0};
+	struct err err;
+
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return usage(stdout);
+	if (!parse(argc, argv, &options))
+		return usage(stderr);
+	signal(SIGPIPE, SIG_IGN);
+	if (daemon_run(&options, &err) < 0) {
+		log_warn("not-started error=\"%s\"", err.text);
+		return 1;
+	}
+	return 0;
+}

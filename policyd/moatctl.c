@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* moatctl: asks the daemon over its control socket and shows the answer. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "moat/err.h"
+#include "moat/podstore.h"
+#include "moat/text.h"
+
+#define ANSWER_MAX (64u << 20) /* a status of some thousand pods is a megabyte */
+#define WAIT_MS 10000
+
+static int usage(FILE *out)
+{
+	fputs("Usage: moatctl status [--json]\n"
+	      "       moatctl explain [--json] FROM TO PROTOCOL[/PORT]\n"
+	      "\n"
+	      "FROM and TO are namespace/pod, a pod of namespace default, or an address;\n"
+	      "PROTOCOL is tcp, udp, sctp or icmp. Exit status of explain: 0 allowed, 1 denied, 2 error.\n",
+	      out);
+	return out == stdout ? 0 : 2;
+}
+
+static int open_socket(struct err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/policyd.sock", podstore_dir());
+	if (fd < 0)
+		return err_errno(err, errno, "socket");
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int code = errno;
+
+		close(fd);
+		return err_errno(err, code, "moat-policyd does not answer on %s (is it running? pods stay as they are without it)",
+				 address.sun_path);
+	}
+	return fd;
+}
+
+/* Reads one line, at most ANSWER_MAX bytes, waiting WAIT_MS for each piece. */
+static char *read_answer(int fd, struct err *err)
+{
+	CLEAN_FREE char *text = NULL;
+	size_t len = 0, cap = 0;
+
+	for (;;) {
+		struct pollfd pfd = {.fd = fd, .events = POLLIN};
+		ssize_t got;
+
+		if (poll(&pfd, 1, WAIT_MS) <= 0) {
+			err_set(err, ETIMEDOUT, "moat-policyd does not answer within %d s (stopped?)", WAIT_MS / 1000);
+			return NULL;
+		}
+		if (cap - len < 4096) {
+			cap = cap ? 2 * cap : 65536;
+			text = mem_realloc(text, cap, 1);
+		}
+		got = read(fd, text + len, cap - len - 1);
+		if (got <= 0 || len + (size_t)got > ANSWER_MAX) {
+			err_set(err, EIO, "moat-policyd ended the conversation");
+			return NULL;
+		}
+		len += (size_t)got;
+		text[len] = '\0';
+		if (text[len - 1] == '\n')
+			return TAKE_PTR(text);
+	}
+}
+
+static cJSON *ask(cJSON *request, struct err *err)
+{
+	CLEAN_CLOSE int fd = open_socket(err);
+	CLEAN_FREE char *printed = cJSON_PrintUnformatted(request), *line = NULL, *text = NULL;
+	cJSON *answer;
+
+	cJSON_Delete(request);
+	if (fd < 0)
+		return NULL;
+	line = mem_printf("%s\n", printed);
+	if (write(fd, line, strlen(line)) != (ssize_t)strlen(line)) {
+		err_errno(err, errno, "write to moat-policyd");
+		return NULL;
+	}
+	text = read_answer(fd, err);
+	answer = text ? cJSON_Parse(text) : NULL;
+	if (text && !answer)
+		err_set(err, EBADMSG, "the answer of moat-policyd is not JSON");
+	if (answer && !cJSON_IsTrue(cJSON_GetObjectItem(answer, "ok"))) {
+		const char *why = cJSON_GetStringValue(cJSON_GetObjectItem(answer, "error"));
+
+		err_set(err, EINVAL, "%s", why ? why : "refused");
+		cJSON_Delete(answer);
+		return NULL;
+	}
+	return answer;
+}
+
+static int fail(const struct err *err)
+{
+	fprintf(stderr, "moatctl: %s\n", err->text);
+	return 2;
+}
+
+static void print_json(const cJSON *answer)
+{
+	CLEAN_FREE char *text = cJSON_Print(answer);
+
+	puts(text ? text : "null");
+}
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
+
+	return text ? text : "";
+}
+
+static double number_of(const cJSON *object, const char *key)
+{
+	const cJSON *number = cJSON_GetObjectItem(object, key);
+
+	return cJSON_IsNumber(number) ? number->valuedouble : 0;
+}
+
+static bool is_true(const cJSON *object, const char *key)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItem(object, key));
+}
+
+static void print_messages(const cJSON *file, const char *key, const char *label)
+{
+	const cJSON *message;
+
+	cJSON_ArrayForEach(message, cJSON_GetObjectItem(file, key))
+		printf("    %s: %s\n", label, cJSON_GetStringValue(message));
+}
+
+static void print_manifests(const cJSON *status)
+{
+	const cJSON *manifests = cJSON_GetObjectItem(status, "manifests"), *file;
+
+	printf("manifests  %s: %.0f objects in %.0f files%s\n", text_of(manifests, "directory"), number_of(manifests, "objects"),
+	       number_of(manifests, "files"), is_true(status, "synced") ? "" : " (not synced: pods stay closed)");
+	if (*text_of(manifests, "missing"))
+		printf("  ! the directory cannot be read: %s; in force is what was read before\n", text_of(manifests, "missing"));
+	cJSON_ArrayForEach(file, cJSON_GetObjectItem(manifests, "troubled")) {
+		printf("  ! %s: in force is %s\n", text_of(file, "file"), text_of(file, "inForce"));
+		print_messages(file, "errors", "error");
+		print_messages(file, "warnings", "warning");
+	}
+}
+
+static void print_kernel(const cJSON *status)
+{
+	const cJSON *kernel = cJSON_GetObjectItem(status, "kernel"), *packets = cJSON_GetObjectItem(kernel, "packets");
+
+	printf("kernel     %s, ruleset %s; last change %.2f ms, slowest %.2f ms; %.0f connections revoked\n",
+	       is_true(kernel, "upToDate") ? "up to date" : "NOT up to date",
+	       is_true(kernel, "rulesetIntact") ? "intact" : "DAMAGED", number_of(kernel, "lastMicroseconds") / 1000,
+	       number_of(kernel, "maxMicroseconds") / 1000, number_of(kernel, "connectionsRevoked"));
+	if (*text_of(kernel, "trouble"))
+		printf("  ! %s\n", text_of(kernel, "trouble"));
+	if (number_of(kernel, "doubledAddresses") > 0)
+		printf("  ! %.0f addresses are claimed by more than one pod\n", number_of(kernel, "doubledAddresses"));
+	printf("packets    denied: %.0f ingress, %.0f egress; observed: %.0f ingress, %.0f egress; lost: %.0f\n",
+	       number_of(packets, "deny_ingress") + number_of(packets, "reject_ingress"),
+	       number_of(packets, "deny_egress") + number_of(packets, "reject_egress"), number_of(packets, "observe_ingress"),
+	       number_of(packets, "observe_egress"), number_of(packets, "lost"));
+}
+
+static void print_pods(const cJSON *status)
+{
+	const cJSON *pods = cJSON_GetObjectItem(status, "pods"), *pod, *addr, *unreadable;
+
+	printf("pods       %d attached\n", cJSON_GetArraySize(pods));
+	cJSON_ArrayForEach(pod, pods) {
+		const char *ns = text_of(pod, "namespace");
+		bool named = *text_of(pod, "pod");
+
+		printf("  %s%s%s on %s", ns, *ns && named ? "/" : "", named ? text_of(pod, "pod") : text_of(pod, "attachment"),
+		       text_of(pod, "port"));
+		cJSON_ArrayForEach(addr, cJSON_GetObjectItem(pod, "addresses"))
+			printf(" %s", cJSON_GetStringValue(addr));
+		printf("\n    mode %s%s, %s; ingress: %s; egress: %s%s\n", text_of(pod, "mode"),
+		       is_true(pod, "labelIgnored") ? " (the namespace's moat.cni/mode label is ignored)" : "", text_of(pod, "state"),
+		       text_of(pod, "ingress"), text_of(pod, "egress"),
+		       is_true(pod, "byNameOnly") ? "; identified by name only, no UID to compare" : "");
+	}
+	cJSON_ArrayForEach(unreadable, cJSON_GetObjectItem(status, "unreadable"))
+		printf("  ! %s\n", cJSON_GetStringValue(unreadable));
+}
+
+static int status_command(bool json)
+{
+	cJSON *request = cJSON_CreateObject(), *status;
+	struct err err;
+	bool well;
+
+	cJSON_AddStringToObject(request, "op", "status");
+	status = ask(request, &err);
+	if (!status)
+		return fail(&err);
+	if (json) {
+		print_json(status);
+	} else {
+		const cJSON *conflist = cJSON_GetObjectItem(status, "conflist");
+
+		print_manifests(status);
+		if (conflist)
+			printf("conflist   %s%s%s\n", text_of(conflist, "file"), *text_of(conflist, "trouble") ? "\n  ! " : "",
+			       text_of(conflist, "trouble"));
+		print_kernel(status);
+		print_pods(status);
+	}
+	well = is_true(status, "synced") && is_true(cJSON_GetObjectItem(status, "kernel"), "upToDate");
+	cJSON_Delete(status);
+	return well ? 0 : 1;
+}
+
+static int explain_command(bool json, char **args)
+{
+	cJSON *request = cJSON_CreateObject(), *answer;
+	char *slash = strchr(args[2], '/');
+	struct err err;
+	bool denied;
+
+	if (slash)
+		*slash++ = '\0';
+	cJSON_AddStringToObject(request, "op", "explain");
+	cJSON_AddStringToObject(request, "from", args[0]);
+	cJSON_AddStringToObject(request, "to", args[1]);
+	cJSON_AddStringToObject(request, "protocol", args[2]);
+	if (slash)
+		cJSON_AddNumberToObject(request, "port", strtod(slash, NULL));
+	answer = ask(request, &err);
+	if (!answer)
+		return fail(&err);
+	if (json)
+		print_json(answer);
+	else
+		fputs(text_of(answer, "text"), stdout);
+	denied = !strcmp(text_of(answer, "verdict"), "denied");
+	cJSON_Delete(answer);
+	return denied ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool json = false;
+	int n = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--json"))
+			json = true;
+		else
+			argv[n++] = argv[i];
+	}
+	if (n == 1 && !strcmp(argv[0], "--help"))
+		return usage(stdout);
+	if (n == 1 && !strcmp(argv[0], "status"))
+		return status_command(json);
+	if (n == 4 && !strcmp(argv[0], "explain"))
+		return explain_command(json, argv + 1);
+	return usage(stderr);
+}

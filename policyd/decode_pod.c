@@ -48,7 +48,7 @@ static bool parse_zone(const char *s, int64_t *ret_offset)
 static bool parse_time(const char *s, int64_t *ret)
 {
 	struct tm tm = {0};
-	int century, year, day;
+	int century, year, day, second;
 	int64_t offset;
 
 	if (strlen(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':')
@@ -60,8 +60,9 @@ static bool parse_time(const char *s, int64_t *ret)
 	tm.tm_year = century * 100 + year - 1900;
 	tm.tm_mon--;
 	day = tm.tm_mday;
+	second = tm.tm_sec;
 	*ret = (int64_t)timegm(&tm) - offset;
-	return tm.tm_mday == day || tm.tm_sec == 0; /* a leap second may move the day, the 30th of February may not */
+	return tm.tm_mday == day || second == 60; /* a leap second may move the day, the 30th of February may not */
 }
 
 static bool decode_time(struct decode *d, const struct doc *map, const char *field, int64_t *ret)

@@ -326,12 +326,18 @@ static int build_stream(struct builder *b, struct doc_list *list)
 
 int doc_parse(const char *text, size_t len, struct doc_list *ret, struct err *err)
 {
+	static const char mark[] = "\xef\xbb\xbf";
 	struct builder b = {.input = text, .len = len, .err = err};
 	struct doc_list list = {0};
 	int r;
 
 	if (len > DOC_FILE_BYTES_MAX)
 		return err_set(err, EFBIG, "line 1: the file has %zu bytes, more than %u; split it", len, DOC_FILE_BYTES_MAX);
+	/* libyaml would count the mark as a column, and so as an indentation of the first line */
+	if (len >= strlen(mark) && !memcmp(text, mark, strlen(mark))) {
+		b.input += strlen(mark);
+		b.len -= strlen(mark);
+	}
 	r = check_directives(&b);
 	if (r < 0)
 		return r;
@@ -339,7 +345,7 @@ int doc_parse(const char *text, size_t len, struct doc_list *ret, struct err *er
 		abort();
 	/* told, not guessed: else two bytes that look like a UTF-16 mark change what the file says */
 	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, len);
+	yaml_parser_set_input_string(&b.parser, (const unsigned char *)b.input, b.len);
 	r = build_stream(&b, &list);
 	yaml_parser_delete(&b.parser);
 	if (r < 0)

@@ -56,12 +56,12 @@ static int stage_file(struct stage *s, int dir, const char *name, const struct a
 	return r;
 }
 
-static int stage_link(struct stage *s, int dir, const char *name, const char *key, struct err *err)
+static int stage_link(struct stage *s, int dir, const char *name, const char *text, struct err *err)
 {
 	char temp[PODSTORE_TEMP_MAX];
 
 	podstore_temp_name(temp);
-	if (symlinkat(key, dir, temp) < 0)
+	if (symlinkat(text, dir, temp) < 0)
 		return err_errno(err, errno, "pod store %s: cannot index %s", TEXT(podstore_dir()), TEXT(name));
 	stage_add(s, dir, temp, name);
 	return 0;
@@ -82,15 +82,45 @@ static int stage_commit(const struct stage *s, struct err *err)
 	return 0;
 }
 
+/* An attachment put again with other addresses or another port no longer owns the old ones. */
+static void drop_replaced(const struct attachment *old, const struct attachment *a)
+{
+	struct attachment *rest = attachment_copy(old);
+
+	rest->n_addrs = 0;
+	for (size_t i = 0; i < old->n_addrs; i++)
+		if (!attachment_has_addr(a, &old->addrs[i]))
+			rest->addrs[rest->n_addrs++] = old->addrs[i];
+	if (!strcmp(old->port, a->port))
+		rest->port[0] = '\0';
+	podstore_index_drop(rest);
+	attachment_free(rest);
+}
+
+static int stage_all(struct stage *s, const struct attachment *a, int pods, const char *file, int addrs, int ports, struct err *err)
+{
+	CLEAN_FREE char *text = podstore_index_text(a);
+	char buf[ADDR_TEXT_MAX];
+	int r = stage_file(s, pods, file, a, err);
+
+	for (size_t i = 0; r == 0 && i < a->n_addrs; i++)
+		r = stage_link(s, addrs, addr_text(&a->addrs[i], buf), text, err);
+	if (r == 0)
+		r = stage_link(s, ports, a->port, text, err);
+	return r;
+}
+
 int podstore_put(const struct attachment *a, struct err *err)
 {
 	CLEAN_FREE char *key = NULL;
 	CLEAN_CLOSE int pods = -1, closing = -1, addrs = -1, ports = -1;
 	struct podstore_key parts;
+	struct attachment *old = NULL;
 	struct stage s = {.n = 0};
-	char buf[ADDR_TEXT_MAX];
 	int r = key_of(a, &key, &parts, err);
 
+	if (r == 0 && !text_is_ifname(a->port))
+		r = err_set(err, EINVAL, "attachment %s: \"%s\" is not an interface", TEXT(key), TEXT(a->port));
 	if (r < 0)
 		return r;
 	if ((pods = podstore_open_network("pods", parts.network, true, err)) < 0)
@@ -101,12 +131,10 @@ int podstore_put(const struct attachment *a, struct err *err)
 		return addrs;
 	if ((ports = podstore_open_dir("ports", err)) < 0)
 		return ports;
-	r = stage_file(&s, pods, parts.file, a, err);
-	for (size_t i = 0; r == 0 && i < a->n_addrs; i++)
-		r = stage_link(&s, addrs, addr_text(&a->addrs[i], buf), key, err);
-	if (r == 0 && a->port[0])
-		r = stage_link(&s, ports, a->port, key, err);
+	podstore_read_file(pods, parts.file, key, &old, NULL);
+	r = stage_all(&s, a, pods, parts.file, addrs, ports, err);
 	if (r < 0) {
+		attachment_free(old);
 		stage_abort(&s);
 		return r;
 	}
@@ -115,10 +143,13 @@ int podstore_put(const struct attachment *a, struct err *err)
 		stage_abort(&s);
 		unlinkat(pods, parts.file, 0);
 		podstore_index_drop(a);
-		return r;
+	} else {
+		unlinkat(closing, parts.file, 0);
+		if (old)
+			drop_replaced(old, a);
 	}
-	unlinkat(closing, parts.file, 0);
-	return 0;
+	attachment_free(old);
+	return r;
 }
 
 static bool exists(int dir, const char *name)

@@ -58,6 +58,8 @@ int podstore_open_network(const char *name, const char *network, bool create, st
 		return err_errno(err, errno, "pod store %s/%s: cannot make directory %s", TEXT(podstore_dir()), name,
 				 TEXT(network));
 	fd = openat(parent, network, DIR_FLAGS);
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+		return err_set(err, EBADMSG, "pod store %s/%s/%s: not a directory; remove it", TEXT(podstore_dir()), name, TEXT(network));
 	if (fd < 0)
 		return err_errno(err, errno, "pod store %s/%s/%s: cannot open the directory", TEXT(podstore_dir()), name,
 				 TEXT(network));

@@ -153,8 +153,7 @@ static const char *decode_fields(const cJSON *object, const char *key, struct at
 		return "podName";
 	if (!get_name(object, "podUID", 253, &a->pod_uid))
 		return "podUID";
-	/* no port: another attachment's port has taken the name over */
-	if (!port || (*port && !text_is_ifname(port)))
+	if (!text_is_ifname(port))
 		return "port";
 	snprintf(a->port, sizeof(a->port), "%s", port);
 	if (!get_index(object, "portIndex", &a->port_index))

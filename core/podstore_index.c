@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose address, whose port: symbolic links whose text is a key. The text is read, the link never followed. */
+/*
+ * Whose address, whose port: symbolic links whose text is "<key> <created> <port index>". The text is read, the link never
+ * followed. What stands behind the key is there for a DEL that finds the state file unreadable: the names of the attachment's
+ * chains depend on it.
+ */
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,16 +15,37 @@
 #include "core/podstore_internal.h"
 #include "moat/text.h"
 
-char *podstore_index_read(int dir, const char *name)
+char *podstore_index_text(const struct attachment *a)
 {
-	char text[2 * (NAME_MAX + 1) + 1];
+	CLEAN_FREE char *key = attachment_key(a);
+
+	return mem_printf("%s %" PRIu64 " %" PRIu32, key, a->created, a->port_index);
+}
+
+/* The key, and if a is given what stands behind it. No name in a key has a space. */
+static char *read_link(int dir, const char *name, struct attachment *a)
+{
+	char text[2 * (NAME_MAX + 1) + 40];
 	ssize_t len = readlinkat(dir, name, text, sizeof(text) - 1);
 	struct podstore_key key;
+	char *space;
 
 	if (len < 0)
 		return NULL;
 	text[len] = '\0';
-	return podstore_key_parse(text, &key) ? mem_strdup(text) : NULL;
+	space = strchr(text, ' ');
+	if (space)
+		*space = '\0';
+	if (!podstore_key_parse(text, &key))
+		return NULL;
+	if (a && space)
+		sscanf(space + 1, "%" SCNu64 " %" SCNu32, &a->created, &a->port_index);
+	return mem_strdup(text);
+}
+
+char *podstore_index_read(int dir, const char *name)
+{
+	return read_link(dir, name, NULL);
 }
 
 static char *owner_of(const char *index, const char *name)
@@ -91,10 +117,14 @@ static int recover_from(const char *index, const char *key, struct attachment *a
 		return err_errno(err, ENOMEM, "pod store: cannot list %s", index);
 	}
 	while ((entry = readdir(dir))) {
-		CLEAN_FREE char *owner = podstore_index_read(dirfd(dir), entry->d_name);
+		struct attachment owner_data = {0};
+		CLEAN_FREE char *owner = read_link(dirfd(dir), entry->d_name, &owner_data);
 
-		if (owner && !strcmp(owner, key))
-			found(a, entry->d_name);
+		if (!owner || strcmp(owner, key) != 0)
+			continue;
+		a->created = owner_data.created;
+		a->port_index = owner_data.port_index;
+		found(a, entry->d_name);
 	}
 	closedir(dir);
 	return 0;

@@ -33,7 +33,9 @@ char *podstore_encode(const struct attachment *a);
 int podstore_decode(const char *data, size_t len, const char *key, struct attachment **ret, struct err *err);
 int podstore_read_file(int dir, const char *file, const char *key, struct attachment **ret, struct err *err);
 
-/* Index links (podstore_index.c): the link's text, or NULL; and taking away those that still name the attachment. */
+/* Index links (podstore_index.c): the text of one (caller frees); the key that one names, or NULL; taking away those that still name the
+ * attachment. */
+char *podstore_index_text(const struct attachment *a);
 char *podstore_index_read(int dir, const char *name);
 void podstore_index_drop(const struct attachment *a);
 

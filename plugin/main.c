@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* moat, the CNI plugin: see moat(8). */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/cni.h"
+
+int main(void)
+{
+	/* a runtime may start us without standard descriptors: a state file must not become one */
+	while (fcntl(STDERR_FILENO, F_GETFD) < 0 && open("/dev/null", O_RDWR) >= 0)
+		;
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	return cni_run(STDIN_FILENO, stdout);
+}

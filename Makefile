@@ -27,6 +27,7 @@ POLICYD_SRC := $(wildcard policyd/*.c)
 MAINS       := plugin/main.c policyd/main.c policyd/moatctl.c
 PLUGIN_OBJ  := $(call objs,$(filter-out $(MAINS),$(PLUGIN_SRC)))
 POLICYD_OBJ := $(call objs,$(filter-out $(MAINS),$(POLICYD_SRC)))
+SUPPORT_OBJ := $(call objs,$(filter-out tests/test_%.c,$(wildcard tests/*.c)))
 UNIT_TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 PROGRAMS    := $(patsubst plugin/main.c,$(BUILD)/moat,$(wildcard plugin/main.c)) \
 	$(patsubst policyd/main.c,$(BUILD)/moat-policyd,$(wildcard policyd/main.c)) \
@@ -52,7 +53,7 @@ $(BUILD)/moatctl: $(BUILD)/policyd/moatctl.o $(BUILD)/libmoat.a
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -lcjson -o $@
 
 # Each tests/test_<module>.c is one Check program, linked against everything but the mains.
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(PLUGIN_OBJ) $(POLICYD_OBJ) $(BUILD)/libmoat.a
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT_OBJ) $(PLUGIN_OBJ) $(POLICYD_OBJ) $(BUILD)/libmoat.a
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(POLICYD_LIBS) \
 		$$(pkg-config --libs check) -o $@
 

@@ -76,7 +76,8 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 		if (a->addrs[i].family != addr->family)
 			continue;
 		fn(t, &set_self[f], key_with_addr(key_of_addr(addr), &a->addrs[i]), NULL);
-		fn(t, &set_self[f], key_with_addr(key_of_addr(&a->addrs[i]), addr), NULL);
+		if (!addr_equal(&a->addrs[i], addr))
+			fn(t, &set_self[f], key_with_addr(key_of_addr(&a->addrs[i]), addr), NULL);
 	}
 }
 

@@ -77,9 +77,9 @@ bool conflist_read(struct conflist *c, struct cluster *cluster)
 {
 	CLEAN_FREE char *text = NULL;
 	struct err err;
-	const char *network;
-	enum mode mode;
-	enum deny deny;
+	const char *network = NULL;
+	enum mode mode = MODE_STRICT;
+	enum deny deny = DENY_DROP;
 	cJSON *list;
 	int code;
 

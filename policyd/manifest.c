@@ -249,7 +249,7 @@ static void load_file(struct manifest_source *s, struct batch *b, const char *na
 	CLEAN_FREE char *text = NULL;
 	struct manifest_file *f;
 	struct err err;
-	size_t len;
+	size_t len = 0;
 	int code = read_file(s, name, &text, &len, &err);
 
 	f = file_get(s, name);

@@ -80,9 +80,6 @@ void cluster_forget_group(struct cluster *c, struct group *g);     /* refs must 
 void cluster_forget_profile(struct cluster *c, struct profile *p); /* refs must be 0; drops its references to groups; frees it */
 
 /*
- * Whoever installs a group reads its members and sets `installed` without a change of the cluster in between. To install
- * again one that was (its sets are lost), take the changed groups first and clear them all.
- *
  * Groups that have recorded changes since they were last asked for: fills ret (caller frees ->v) and forgets the list.
  * Changes are netted: what went and came back in between is none.
  */
@@ -93,7 +90,10 @@ struct group_list {
 void cluster_take_changed_groups(struct cluster *c, struct group_list *ret);
 void group_changes_clear(struct group *g);
 
-/* Calls fn for every member now. */
+/*
+ * Calls fn for every member now. Of a group that is not installed (or no longer: set it false first) changes count from here:
+ * read, then set `installed`, without a change of the cluster in between.
+ */
 typedef void (*group_member_fn)(const struct member *m, void *arg);
 void group_members(const struct group *g, group_member_fn fn, void *arg);
 size_t group_size(const struct group *g);

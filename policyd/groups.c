@@ -15,7 +15,8 @@
  * remembers which terms matched; the selectors are asked again, which costs two evaluations and no memory per pod and term.
  *
  * Changes are netted: a member that went and came back between two takes is no change. Before a group is installed nothing
- * is recorded; whoever installs it puts all members and sets `installed` in the same breath.
+ * is recorded; whoever installs it reads the members, which is what changes count from (a group that lost its sets may have
+ * some pending that its new sets know already), and sets `installed` in the same breath.
  *
  * Blocks take no part in this. They are ranges, fixed by the definition: each block minus its own excepts, then the union
  * (an except never takes away what another peer gives). Only egress to a named port has to know which pods are behind a
@@ -97,8 +98,9 @@ static void note(struct cluster *c, struct group *g, struct member_state *m)
 	if (m->touched)
 		return;
 	m->touched = true;
-	if (!s->touched.n)
+	if (!s->queued)
 		VEC_PUSH(&c->changed, g);
+	s->queued = true;
 	VEC_PUSH(&s->touched, m);
 }
 
@@ -330,23 +332,18 @@ void cluster_forget_group(struct cluster *c, struct group *g)
 	group_free(c, g);
 }
 
-/* Turns the touched members of g into changes; those that are as they were told are none. */
-static void record(struct group *g)
+/* The touched members are told: as changes of g, or (NULL) by being read. Those that are as they were are no change. */
+static void settle(struct group_state *s, struct group *g)
 {
-	struct group_state *s = g->state;
-
 	for (size_t i = 0; i < s->touched.n; i++) {
 		struct member_state *m = s->touched.v[i];
-		bool now = m->refs > 0;
+		struct member_change change = {.member = m->key, .added = m->refs > 0};
 
-		m->touched = false;
-		if (now != m->told && g->installed) {
-			struct member_change change = {.member = m->key, .added = now};
-
+		if (g && change.added != m->told)
 			VEC_PUSH(&g->changes, change);
-		}
-		m->told = now;
-		if (!now) {
+		m->touched = false;
+		m->told = change.added;
+		if (!m->refs) {
 			HASH_DEL(s->members, m);
 			free(m);
 		}
@@ -358,9 +355,12 @@ void cluster_take_changed_groups(struct cluster *c, struct group_list *ret)
 {
 	*ret = (struct group_list){0};
 	for (size_t i = 0; i < c->changed.n; i++) {
-		record(c->changed.v[i]);
-		if (c->changed.v[i]->changes.n)
-			VEC_PUSH(ret, c->changed.v[i]);
+		struct group *g = c->changed.v[i];
+
+		settle(g->state, g->installed ? g : NULL);
+		g->state->queued = false;
+		if (g->changes.n)
+			VEC_PUSH(ret, g);
 	}
 	c->changed.n = 0;
 }
@@ -372,6 +372,8 @@ void group_changes_clear(struct group *g)
 
 void group_members(const struct group *g, group_member_fn fn, void *arg)
 {
+	if (!g->installed)
+		settle(g->state, NULL);
 	for (const struct member_state *m = g->state->members; m; m = m->hh.next)
 		if (m->refs)
 			fn(&m->key, arg);

@@ -66,6 +66,7 @@ struct group_state {
 	struct member_state *members;
 	size_t n_members; /* with refs */
 	VEC(struct member_state *) touched; /* since the last cluster_take_changed_groups */
+	bool queued; /* in cluster.changed */
 };
 
 /* What holds an address: an attachment here, or the status of a pod elsewhere. */

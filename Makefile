@@ -61,6 +61,8 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT_OBJ) $(PLUGIN_OBJ) $(PO
 unit: $(UNIT_TESTS)
 	$(Q)set -e; for t in $(UNIT_TESTS); do $$t; done
 
+include netns-tests/netns.mk
+
 .PHONY: clean
 clean:
 	$(Q)rm -rf $(BUILD)

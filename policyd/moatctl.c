@@ -111,7 +111,7 @@ static int fail(const struct err *err)
 
 static void print_json(const cJSON *answer)
 {
-	CLEAN_FREE char *text = cJSON_Print(answer);
+	CLEAN_FREE char *text = cJSON_PrintUnformatted(answer);
 
 	puts(text ? text : "null");
 }

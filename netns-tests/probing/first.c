@@ -5,12 +5,16 @@
  * since those show just as well that a packet went out and something returned. On SIGTERM: `attempts N answers M`, where an
  * attempt is a packet that really left a socket (there is no route before ADD).
  *
+ * A chained plugin comes after its primary, so for some milliseconds of ADD there is a network and no moat; no process of a real
+ * pod runs then, this one does. SIGUSR1 says "ADD has returned": it forgets all attempts and counts from zero.
+ *
  * The story that uses it must have seen it count answers on an open pod.
  */
 #include "netns-tests/probing/probe.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +24,13 @@ enum { TARGETS_MAX = 16, OPEN_MAX = 256, PERIOD_US = 2000 };
 static struct pollfd waiting[OPEN_MAX]; /* a ring: an attempt has 256 successors' time to be answered */
 static size_t next_slot;
 static unsigned long attempts, answers;
+static volatile sig_atomic_t added;
+
+static void on_added(int signal)
+{
+	(void)signal;
+	added = 1;
+}
 
 static void forget(struct pollfd *p)
 {
@@ -68,6 +79,16 @@ static void collect(int timeout_ms)
 	}
 }
 
+static void start_over(void)
+{
+	for (size_t i = 0; i < OPEN_MAX; i++)
+		forget(&waiting[i]);
+	attempts = answers = 0;
+	added = 0;
+	puts("added");
+	fflush(stdout);
+}
+
 int probe_first(int argc, char **argv)
 {
 	struct endpoint targets[TARGETS_MAX];
@@ -80,9 +101,12 @@ int probe_first(int argc, char **argv)
 	for (size_t i = 0; i < OPEN_MAX; i++)
 		waiting[i].fd = -1;
 	probe_stop_on_signal();
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_added }, NULL);
 	puts("ready");
 	fflush(stdout);
 	while (!probe_stopped()) {
+		if (added)
+			start_over();
 		for (int i = 0; i < n; i++) {
 			attempt(&targets[i], SOCK_DGRAM);
 			attempt(&targets[i], SOCK_STREAM);

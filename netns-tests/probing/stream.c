@@ -8,19 +8,26 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44
+#endif
 
 enum { PERIOD_MS = 50 };
 
 static int connect_from(const struct endpoint *to, int type, const char *source, const char *port)
 {
 	int fd = socket(to->any.sa_family, type, 0);
-	const int on = 1;
+	const int on = 1, rto_max_ms = 1000;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* After a silence TCP would try again ever more rarely, and a story wait as long (Linux 6.15 and later). */
+	setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &rto_max_ms, sizeof(rto_max_ms));
 	if (source || port) {
 		struct endpoint from = probe_endpoint(source ? source : to->any.sa_family == AF_INET ? "0.0.0.0" : "::", port);
 

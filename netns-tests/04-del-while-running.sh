@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# DEL comes before the primary's DEL, while the pod may still live: what was allowed ends at once, and its port stays closed until
+# the link is gone.
+#
+#   ext <==tcp, udp==> a (audit: everything is let through)      then moat's DEL alone, then ptp's
+. "$(dirname "$0")/lib.sh"
+
+topology
+listen node
+conflist_write '{"type": "moat", "mode": "audit"}'
+pod_add a
+pod_add b
+allow_all a ext
+hold_start in ext tcp "${ADDR4[a]}" 80
+hold_start out a udp "${ADDR6[ext]}" 80
+
+step "moat's DEL ends open flows"
+cni del a --only moat
+hold_dead in
+hold_dead out
+deny_all a ext
+deny_all a b
+deny_all ext a
+deny_all b a
+
+step "the port is closed, whatever address is used"
+nft list set inet moat ports | grep -q "\"${PORT[a]}\"" || fail "${PORT[a]} is not in ports"
+deny a node 80
+deny a "$(link_local_of_node a)%eth0" 80
+in_netns a ip addr add 10.1.0.99/32 dev eth0
+outcome_is dropped 300 a ext 80 || fail "$GOT"
+before=$(packets lost)
+probe_in a raw udp --saddr 10.1.0.99 --daddr "${ADDR4[ext]}" --dport 80
+(($(packets lost) > before)) || fail "another source address was not lost"
+
+step "a second DEL, and the primary's"
+port=${PORT[a]}
+cni del a --only moat
+pod_del a
+pod_add c # any later run of the plugin
+wait_until 2 eval "! nft list set inet moat ports | grep -q '\"$port\"'" || {
+	sweep
+	! nft list set inet moat ports | grep -q "\"$port\"" || fail "$port is still in ports"
+}
+allow b ext 80
+finish

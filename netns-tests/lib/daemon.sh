@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# The daemon and its objects: Namespaces, Pods and NetworkPolicies as files.
+
+MANIFESTS=$T/manifests
+mkdir -p $MANIFESTS
+DAEMON=
+
+daemon_start() # [OPTION…]
+{
+	[ -x "$BUILD/moat-policyd" ] || skip "no moat-policyd in $BUILD"
+	note "moat-policyd run --manifests $MANIFESTS $*"
+	"$BUILD/moat-policyd" run --manifests $MANIFESTS "$@" >>"$DAEMON_LOG" 2>&1 &
+	DAEMON=$!
+	PIDS+=("$DAEMON")
+	wait_synced
+}
+
+daemon_stop() # [SIGNAL]
+{
+	kill "-${1:-TERM}" "$DAEMON"
+	wait "$DAEMON" 2>/dev/null || true
+	DAEMON=
+}
+
+daemon_pause() { kill -STOP "$DAEMON"; }
+daemon_resume() { kill -CONT "$DAEMON"; }
+
+synced() { "$BUILD/moatctl" status --json 2>/dev/null | grep -qE '"synced": *true'; }
+wait_synced() { wait_until 10 synced || fail "the daemon does not get synced"; }
+
+# manifest NAME <<END: written beside and renamed in, as careful writers do.
+manifest()
+{
+	cat >"$T/$1.tmp"
+	mv "$T/$1.tmp" "$MANIFESTS/$1.yaml"
+}
+
+manifest_remove() { rm "$MANIFESTS/$1.yaml"; }
+
+labels_yaml() # INDENT KEY=VALUE…
+{
+	local indent=$1 label
+	shift
+	for label; do
+		printf '%*s%s: "%s"\n' "$indent" "" "${label%%=*}" "${label#*=}"
+	done
+}
+
+manifest_namespace() # NAME [KEY=VALUE…]
+{
+	local name=$1
+	shift
+	manifest "namespace-$name" <<-END
+	apiVersion: v1
+	kind: Namespace
+	metadata:
+	  name: $name
+	  labels:
+	    kubernetes.io/metadata.name: $name
+	$(labels_yaml 4 "$@")
+	END
+}
+
+# manifest_pod NAME [KEY=VALUE…]: of a pod that pod_make made; its addresses stand in it once it has any.
+manifest_pod()
+{
+	local name=$1 address
+	shift
+	manifest "pod-$name" <<-END
+	apiVersion: v1
+	kind: Pod
+	metadata:
+	  name: $name
+	  namespace: ${NAMESPACE[$name]}
+	  uid: uid-${CONTAINER[$name]}
+	  labels:
+	    pod: $name
+	$(labels_yaml 4 "$@")
+	spec:
+	  nodeName: $NODE_NAME
+	  containers: [ { name: main, image: none } ]
+	status:
+	  phase: Running
+	  podIPs:$(for address in ${ADDR4[$name]:-} ${ADDR6[$name]:-}; do printf '\n  - ip: "%s"' "$address"; done)
+	END
+}

@@ -57,13 +57,60 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT_OBJ) $(PLUGIN_OBJ) $(PO
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(POLICYD_LIBS) \
 		$$(pkg-config --libs check) -o $@
 
-.PHONY: unit
+.PHONY: tests unit check deps layers demo tidy help install clean
+tests: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	$(Q)set -e; for t in $(UNIT_TESTS); do $$t; done
 
-include netns-tests/netns.mk
+# Everything that needs no cluster: unit tests, then stories in namespaces of their own. Last line: the totals.
+check: $(UNIT_TESTS) $(PROGRAMS) netns-tools
+	$(Q)BUILD=$(BUILD) tests/run $(UNIT_TESTS)
 
-.PHONY: clean
+# What Debian packages the build and the tests need; installs what is missing.
+deps:
+	$(Q)tools/deps.sh
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all netns-tools
+	$(Q)BUILD=$(BUILD) demo/demo.sh
+
+layers:
+	$(Q)tools/layers
+
+DESTDIR ?=
+MANDIR  ?= $(PREFIX)/share/man
+install: all
+	install -D -m 0755 $(BUILD)/moat $(DESTDIR)$(CNI_BIN)/moat
+	install -D -m 0755 $(BUILD)/moat-policyd $(DESTDIR)$(PREFIX)/sbin/moat-policyd
+	install -D -m 0755 $(BUILD)/moatctl $(DESTDIR)$(PREFIX)/bin/moatctl
+	install -d $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man1
+	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
+	install -m 0644 man/*.1 $(DESTDIR)$(MANDIR)/man1
+
+# The same tests with the address and undefined-behaviour sanitizers.
+.PHONY: asan
+asan:
+	$(Q)$(MAKE) --no-print-directory check SANITIZE=address,undefined BUILD=$(BUILD)/sanitized
+
+tidy:
+	$(Q)clang-tidy --quiet $(CORE_SRC) $(PLUGIN_SRC) $(POLICYD_SRC) -- -std=c11 -D_GNU_SOURCE -Iinclude -I.
+
+help:
+	@printf '%s\n' \
+		'make             build moat, moat-policyd and moatctl into $(BUILD)/' \
+		'make demo        the main job, step by step (installs missing packages)' \
+		'make check       every test that needs no cluster' \
+		'make unit        only the unit tests;  make check-netns STORIES="01 07": only stories' \
+		'make asan        make check under sanitizers' \
+		'make bench       costs as ratios in one run' \
+		'make deps        install missing Debian packages' \
+		'make layers      includes go down only' \
+		'make install     DESTDIR, PREFIX, CNI_BIN' \
+		'V=1 shows commands; CC, BUILD, SANITIZE, WERROR=1 do what they say'
+
+include netns-tests/netns.mk
+-include bench/bench.mk
+
 clean:
 	$(Q)rm -rf $(BUILD)
 

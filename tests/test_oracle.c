@@ -14,235 +14,10 @@
 #include <time.h>
 
 #include "tests/build.h"
-#include "tests/oracle.h"
+#include "tests/random.h"
 
 #define STEPS 6
 #define SAMPLES 200
-
-static const char *const spaces[] = {"a", "b", "c"};
-static const char *const pods[] = {"p", "q", "r"};
-static const char *const addresses[] = {"10.0.0.1", "10.0.0.2",    "10.0.0.3",    "10.0.1.1", "10.0.1.2",
-					"10.0.1.3", "10.0.255.255", "10.1.0.0",    "10.1.0.1", "192.168.0.1",
-					"fd00::1",  "fd00::2",     "fd00:0:0:1::1", "fe00::1"};
-static const char *const blocks[] = {"10.0.0.0/8",  "10.0.0.0/16", "10.0.1.0/24", "10.0.0.0/31", "10.0.0.2/31",
-				     "10.0.0.1/32", "0.0.0.0/0",   "0.0.0.0/1",   "128.0.0.0/1", "::/0",
-				     "fd00::/64",   "fd00::/48",   "fd00::1/128", "8000::/1"};
-static const uint16_t ports[] = {0, 1, 52, 53, 79, 80, 81, 90, 91, 443, 8080, 65534, 65535};
-
-static uint64_t state;
-
-static unsigned pick(unsigned n)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned)((state >> 11) % n);
-}
-
-#define ANY_OF(array) ((array)[pick(ARRAY_SIZE(array))])
-
-static void random_labels(struct labels *l)
-{
-	static const char *const values[] = {"x", "y", "z"};
-
-	if (pick(3))
-		labels_set(l, "role", ANY_OF(values));
-	if (pick(3) == 0)
-		labels_set(l, "tier", ANY_OF(values));
-}
-
-static void random_selector(struct selector *s)
-{
-	static const char *const keys[] = {"role", "tier"};
-	const char *values[] = {"x", pick(2) ? "y" : "z"};
-
-	for (unsigned n = pick(3); n > 0; n--) {
-		enum selector_op op = (enum selector_op)pick(4);
-
-		selector_add(s, ANY_OF(keys), op, values, op == OP_IN || op == OP_NOT_IN ? 1 + pick(2) : 0);
-	}
-}
-
-static void random_pod(struct pod *pod)
-{
-	static const char *const named[] = {"web", "dns"};
-	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
-
-	random_labels(&pod->labels);
-	for (unsigned n = pick(3); n > 0; n--)
-		VEC_PUSH(&pod->addrs, build_addr(ANY_OF(addresses)));
-	for (unsigned n = pick(4); n > 0; n--) {
-		struct named_port port = {
-			.name = mem_strdup(ANY_OF(named)), .protocol = ANY_OF(protocols), .number = pick(2) ? 80 : 90};
-
-		VEC_PUSH(&pod->ports, port);
-	}
-	pod->finished = pick(8) == 0;
-	pod->host_network = pick(8) == 0;
-	pod->started = pick(3);
-	if (pick(5) == 0)
-		pod->static_id = mem_strdup("u1");
-}
-
-static void random_peer(struct policy_rule *rule)
-{
-	struct policy_peer peer = {.kind = PEER_NOTHING};
-
-	if (pick(3) == 0) {
-		peer.kind = PEER_BLOCK;
-		peer.block = build_block(ANY_OF(blocks));
-		for (unsigned n = pick(3); n > 0; n--)
-			VEC_PUSH(&peer.excepts, build_block(ANY_OF(blocks)));
-	} else if (pick(12)) {
-		peer.kind = PEER_PODS;
-		random_selector(&peer.pods);
-		peer.any_namespace_selector = pick(2);
-		if (peer.any_namespace_selector)
-			random_selector(&peer.namespaces);
-	}
-	VEC_PUSH(&rule->peers, peer);
-}
-
-static void random_port(struct policy_rule *rule)
-{
-	static const char *const texts[] = {"tcp/80",  "tcp/80-90", "tcp/81-443", "tcp/all",      "udp/53",   "udp/52-53", "tcp/1",
-					    "sctp/90", "tcp/web",   "udp/dns",    "sctp/8080-65535", "sctp/web", "tcp/dns",   "tcp/91"};
-
-	build_port(rule, ANY_OF(texts));
-}
-
-static void random_rule(struct policy_rule *rule)
-{
-	rule->any_peer = pick(6) == 0;
-	rule->any_port = pick(3) == 0;
-	for (unsigned n = rule->any_peer ? 0 : pick(4); n > 0; n--)
-		random_peer(rule);
-	for (unsigned n = rule->any_port ? 0 : pick(4); n > 0; n--)
-		random_port(rule);
-}
-
-static void random_policy(struct object *o)
-{
-	if (pick(2))
-		random_selector(&o->policy.pods);
-	for (int d = 0; d < DIRECTION_COUNT; d++) {
-		o->policy.isolates[d] = pick(3);
-		for (unsigned n = o->policy.isolates[d] ? pick(4) : 0; n > 0; n--)
-			random_rule(build_rule(o, (enum direction)d));
-	}
-}
-
-/* The same seed makes the same object: one for the cluster, which takes it, and one for the world. */
-static struct object *random_object(uint64_t seed)
-{
-	static const char *const uids[] = {NULL, "u1", "u2"};
-	static const enum object_kind kinds[] = {KIND_NAMESPACE, KIND_POD, KIND_POD, KIND_POD, KIND_POLICY, KIND_POLICY};
-	uint64_t saved = state;
-	enum object_kind kind;
-	struct object *o;
-
-	state = seed;
-	kind = ANY_OF(kinds);
-	if (kind == KIND_NAMESPACE) {
-		o = build_namespace(ANY_OF(spaces), NULL);
-		random_labels(&o->namespace.labels);
-	} else {
-		o = object_new(kind, ANY_OF(spaces), ANY_OF(pods));
-		if (kind == KIND_POD)
-			random_pod(&o->pod);
-		else
-			random_policy(o);
-		o->uid = mem_strdup(ANY_OF(uids));
-	}
-	state = saved;
-	return o;
-}
-
-static struct attachment *random_attachment(uint64_t created)
-{
-	static const char *const containers[] = {"c1", "c2", "c3", "c4"};
-	static const char *const uids[] = {NULL, "u1", "u2"};
-	bool named = pick(10);
-	struct attachment *a = build_attachment(ANY_OF(containers), named ? ANY_OF(spaces) : NULL, named ? ANY_OF(pods) : NULL,
-						ANY_OF(addresses));
-
-	if (pick(3) == 0)
-		a->addrs[a->n_addrs++] = build_addr(ANY_OF(addresses));
-	if (pick(4) == 0)
-		strcpy(a->ifname, "eth1");
-	a->pod_uid = mem_strdup(ANY_OF(uids));
-	a->mode = pick(3) ? MODE_STRICT : MODE_STANDARD;
-	a->closing = pick(6) == 0;
-	a->created = created;
-	return a;
-}
-
-static void world_drop_object(struct world *w, enum object_kind kind, const char *ns, const char *name)
-{
-	for (size_t i = 0; i < w->objects.n; i++) {
-		struct object *o = w->objects.v[i];
-
-		if (o->kind == kind && !strcmp(o->name, name) && (!ns || !strcmp(o->ns, ns))) {
-			object_free(o);
-			w->objects.v[i] = w->objects.v[--w->objects.n];
-			return;
-		}
-	}
-}
-
-static void world_drop_attachment(struct world *w, const char *key)
-{
-	for (size_t i = 0; i < w->attachments.n; i++) {
-		CLEAN_FREE char *own = attachment_key(w->attachments.v[i]);
-
-		if (!strcmp(own, key)) {
-			attachment_free(w->attachments.v[i]);
-			w->attachments.v[i] = w->attachments.v[--w->attachments.n];
-			return;
-		}
-	}
-}
-
-static void world_done(struct world *w)
-{
-	for (size_t i = 0; i < w->objects.n; i++)
-		object_free(w->objects.v[i]);
-	for (size_t i = 0; i < w->attachments.n; i++)
-		attachment_free(w->attachments.v[i]);
-	VEC_DONE(&w->objects);
-	VEC_DONE(&w->attachments);
-}
-
-/* One random change to both. */
-static void change(struct world *w, struct cluster *c, uint64_t *created)
-{
-	uint64_t seed = ((uint64_t)pick(1u << 30) << 30 | pick(1u << 30)) + 1;
-
-	if (pick(4) == 0) {
-		struct attachment *a = random_attachment(++*created);
-		CLEAN_FREE char *key = attachment_key(a);
-
-		world_drop_attachment(w, key);
-		if (pick(4)) {
-			cluster_attach(c, a);
-			VEC_PUSH(&w->attachments, a);
-		} else {
-			cluster_detach(c, key);
-			attachment_free(a);
-		}
-	} else {
-		struct object *o = random_object(seed);
-
-		world_drop_object(w, o->kind, o->ns, o->name);
-		if (pick(5)) {
-			cluster_upsert(c, random_object(seed));
-			VEC_PUSH(&w->objects, o);
-		} else {
-			cluster_delete(c, o->kind, o->ns, o->name);
-			object_free(o);
-		}
-	}
-}
 
 static void compile(struct cluster *c)
 {
@@ -270,10 +45,10 @@ static void check_samples(const struct world *w, struct cluster *c)
 
 	for (struct local_pod *p = cluster_local_pods(c); p; p = p->hh.next) {
 		for (int i = 0; i < SAMPLES; i++) {
-			enum direction d = (enum direction)pick(2);
-			struct addr peer = build_addr(ANY_OF(addresses));
-			uint8_t protocol = ANY_OF(protocols);
-			uint16_t port = protocol ? ANY_OF(ports) : 0;
+			enum direction d = (enum direction)random_below(2);
+			struct addr peer = build_addr(RANDOM_OF(random_addresses));
+			uint8_t protocol = RANDOM_OF(protocols);
+			uint16_t port = protocol ? RANDOM_OF(random_ports) : 0;
 			char text[ADDR_TEXT_MAX];
 
 			/* a ck_assert that holds is a write to Check's pipe */
@@ -344,7 +119,7 @@ static struct mirror *mirrors_install(struct mirror *mirrors, struct cluster *c)
 		struct mirror *m;
 
 		HASH_FIND_STR(mirrors, g->name, m);
-		if (g->installed ? pick(8) : pick(2))
+		if (g->installed ? random_below(8) : random_below(2))
 			continue;
 		if (!m) {
 			m = mem_zalloc(sizeof(*m));
@@ -401,14 +176,14 @@ static struct mirror *forget_unused(struct mirror *mirrors, struct cluster *c)
 {
 	for (struct profile *p = cluster_profiles(c), *next; p; p = next) {
 		next = p->hh.next;
-		if (!p->refs && pick(2))
+		if (!p->refs && random_below(2))
 			cluster_forget_profile(c, p);
 	}
 	for (struct group *g = cluster_groups(c), *next; g; g = next) {
 		struct mirror *m;
 
 		next = g->hh.next;
-		if (g->refs || pick(2))
+		if (g->refs || random_below(2))
 			continue;
 		HASH_FIND_STR(mirrors, g->name, m);
 		if (m)
@@ -458,15 +233,15 @@ static void run_round(void)
 	uint64_t created = 0;
 
 	for (int i = 0; i < 16; i++)
-		change(&w, c, &created);
+		random_change(&w, c, &created);
 	for (int step = 0; step < STEPS; step++) {
-		for (unsigned n = 1 + pick(6); n > 0; n--)
-			change(&w, c, &created);
-		if (pick(4) == 0)
+		for (unsigned n = 1 + random_below(6); n > 0; n--)
+			random_change(&w, c, &created);
+		if (random_below(4) == 0)
 			continue; /* changes pile up */
 		compile(c);
 		check_samples(&w, c);
-		if (pick(3)) {
+		if (random_below(3)) {
 			check_mirrors(mirrors, c);
 			mirrors = mirrors_install(mirrors, c);
 		} else {
@@ -481,7 +256,7 @@ static void run_round(void)
 	while (mirrors)
 		mirrors = mirror_forget(mirrors, mirrors);
 	cluster_free(c);
-	world_done(&w);
+	random_world_done(&w);
 }
 
 static uint64_t setting(const char *name, uint64_t otherwise)
@@ -497,7 +272,7 @@ START_TEST(compiled_profiles_agree_with_the_documentation)
 
 	printf("oracle: MOAT_ORACLE_SEED=%llu, %llu rounds\n", (unsigned long long)seed, (unsigned long long)rounds);
 	fflush(stdout);
-	state = seed * 0x9e3779b97f4a7c15u + 1;
+	random_seed(seed);
 	for (uint64_t i = 0; i < rounds; i++)
 		run_round();
 }

@@ -14,18 +14,20 @@ int nl_open(struct nl *nl, int bus, struct err *err)
 {
 	static const int on = 1;
 	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
+	socklen_t len = sizeof(self);
 
 	nl->seq = 0;
 	nl->deleted = false;
 	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, bus);
 	if (nl->fd < 0)
 		return err_errno(err, errno, "netlink socket of bus %d", bus);
-	if (bind(nl->fd, (struct sockaddr *)&self, sizeof(self)) < 0) {
+	if (bind(nl->fd, (struct sockaddr *)&self, sizeof(self)) < 0 || getsockname(nl->fd, (struct sockaddr *)&self, &len) < 0) {
 		int code = errno;
 
 		nl_close(nl);
 		return err_errno(err, code, "bind netlink socket");
 	}
+	nl->portid = self.nl_pid;
 	/* Errors need not repeat the message that failed; both options only make answers shorter or clearer. */
 	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	setsockopt(nl->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));

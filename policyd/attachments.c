@@ -46,8 +46,8 @@ static void forget(struct attachments *a, struct known_attachment *known)
 	free(known);
 }
 
-/* Takes one attachment as the store has it; false if it is known as such. */
-static bool take(struct attachments *a, const struct attachment *stored)
+/* Takes one attachment as the store has it; false if it is known as such and not announced. */
+static bool take(struct attachments *a, const struct attachment *stored, bool announced)
 {
 	CLEAN_FREE char *key = attachment_key(stored);
 	struct known_attachment *known;
@@ -55,7 +55,7 @@ static bool take(struct attachments *a, const struct attachment *stored)
 	HASH_FIND_STR(a->known, key, known);
 	if (known) {
 		known->seen = true;
-		if (known->created == stored->created && known->closing == stored->closing)
+		if (!announced && known->created == stored->created && known->closing == stored->closing)
 			return false;
 	} else {
 		known = mem_zalloc(sizeof(*known));
@@ -69,7 +69,7 @@ static bool take(struct attachments *a, const struct attachment *stored)
 	return true;
 }
 
-bool attachments_read(struct attachments *a, const char *key)
+bool attachments_read(struct attachments *a, const char *key, bool announced)
 {
 	struct attachment *stored = NULL;
 	struct known_attachment *known;
@@ -78,7 +78,7 @@ bool attachments_read(struct attachments *a, const char *key)
 	int code = podstore_get(key, &stored, &err);
 
 	if (code == 0) {
-		changed = take(a, stored);
+		changed = take(a, stored, announced);
 	} else if (code == -ENOENT) {
 		HASH_FIND_STR(a->known, key, known);
 		if (known) {
@@ -101,7 +101,7 @@ static void on_stored(const struct attachment *stored, void *arg)
 {
 	struct full_read *read = arg;
 
-	read->changed |= take(read->a, stored);
+	read->changed |= take(read->a, stored, false);
 }
 
 /* An unreadable file: what is known of it stays, and it is told. */

@@ -36,8 +36,11 @@ int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(vo
 void attachments_close_handles(struct attachments *a);
 void attachments_done(struct attachments *a);
 
-/* Reads one attachment, or finds that it is gone; true if the cluster changed. */
-bool attachments_read(struct attachments *a, const char *key);
+/*
+ * Reads one attachment, or finds that it is gone; true if the cluster changed. announced: the plugin says that it has put the pod into
+ * the kernel just now, closed, so its policy is to be applied even to an attachment that is known already.
+ */
+bool attachments_read(struct attachments *a, const char *key, bool announced);
 /* Reads the whole store; true if the cluster changed. */
 bool attachments_read_all(struct attachments *a);
 /* Finishes the attachments in closing/ whose link is gone. */

@@ -38,7 +38,7 @@ static cJSON *attach(struct daemon *d, const cJSON *request)
 
 	if (!key)
 		return ctl_refuse("attach needs the key of an attachment");
-	attachments_read(&d->attachments, key);
+	attachments_read(&d->attachments, key, true);
 	if (!daemon_is_synced(d))
 		return ctl_refuse("the source is not synced yet: the pod stays closed");
 	daemon_apply(d);
@@ -56,7 +56,7 @@ static cJSON *detach(struct daemon *d, const cJSON *request)
 
 	if (!key)
 		return ctl_refuse("detach needs the key of an attachment");
-	if (attachments_read(&d->attachments, key))
+	if (attachments_read(&d->attachments, key, false))
 		daemon_apply(d);
 	attachments_release_closed(&d->attachments);
 	return accept_request();

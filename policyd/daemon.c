@@ -104,8 +104,13 @@ static void on_tick(uv_timer_t *timer)
 	changed |= conflist_read(&d->conflist, d->cluster);
 	changed |= attachments_read_all(&d->attachments);
 	attachments_release_closed(&d->attachments);
-	if (changed)
+	if (changed || d->reconcile.pending.n)
 		daemon_apply(d);
+}
+
+static void on_strangers(void *arg)
+{
+	daemon_apply(arg);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -145,6 +150,7 @@ static void close_handles(struct daemon *d)
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		uv_close(handles[i], NULL);
 	attachments_close_handles(&d->attachments);
+	watch_close_handle(&d->watch);
 	ctl_close(&d->ctl);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 }
@@ -171,6 +177,7 @@ static int init(struct daemon *d, struct err *err)
 
 static void done(struct daemon *d)
 {
+	watch_done(&d->watch);
 	reconcile_done(&d->reconcile);
 	manifest_done(&d->manifests);
 	attachments_done(&d->attachments);
@@ -185,11 +192,13 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 
 	d->options = *options;
 	d->retry_ms = RETRY_FIRST_MS;
-	d->reconcile.nl.fd = d->manifests.inotify = -1;
+	d->reconcile.nl.fd = d->manifests.inotify = d->watch.fd = -1;
 	uv_loop_init(&d->loop);
 	code = init(d, err);
 	if (code == 0)
 		code = attachments_start(&d->attachments, &d->loop, on_attachments, d, err);
+	if (code == 0)
+		code = watch_start(&d->watch, &d->reconcile, &d->loop, on_strangers, d, err);
 	if (code == 0)
 		code = ctl_listen(&d->ctl, d, err);
 	if (code == 0) {

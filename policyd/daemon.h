@@ -10,6 +10,7 @@
 #include "policyd/ctl.h"
 #include "policyd/manifest.h"
 #include "policyd/reconcile.h"
+#include "policyd/watch.h"
 
 struct daemon_options {
 	const char *manifests; /* directory */
@@ -25,6 +26,7 @@ struct daemon {
 	struct attachments attachments;
 	struct conflist conflist;
 	struct reconcile reconcile;
+	struct watch watch;
 	struct ctl ctl;
 
 	uv_poll_t manifest_events;

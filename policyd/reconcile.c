@@ -66,8 +66,25 @@ int reconcile_init(struct reconcile *r, struct cluster *cluster, struct err *err
 	return nl_open(&r->nl, NETLINK_NETFILTER, err);
 }
 
+static void forget_pending(struct reconcile *r)
+{
+	for (size_t i = 0; i < r->pending.n; i++)
+		free(r->pending.v[i]);
+	r->pending.n = 0;
+}
+
+static void note_pending(struct reconcile *r, const struct local_pod *pod)
+{
+	for (size_t i = 0; i < r->pending.n; i++)
+		if (!strcmp(r->pending.v[i], pod->key))
+			return;
+	VEC_PUSH(&r->pending, mem_strdup(pod->key));
+}
+
 void reconcile_done(struct reconcile *r)
 {
+	forget_pending(r);
+	VEC_DONE(&r->pending);
 	forget_group_chains(r);
 	revoke_done(&r->revoke);
 	nl_close_detached(&r->nl);
@@ -76,6 +93,19 @@ void reconcile_done(struct reconcile *r)
 void reconcile_distrust(struct reconcile *r)
 {
 	r->built = false;
+}
+
+void reconcile_distrust_chain(struct reconcile *r, const char *chain)
+{
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next) {
+		for (size_t i = 0; i < pod->attachment->n_addrs * DIRECTION_COUNT; i++) {
+			enum direction d = (enum direction)(i % DIRECTION_COUNT);
+			char own[CHAIN_NAME_MAX];
+
+			if (!strcmp(chain, pod_chain_name(d, pod->attachment, &pod->attachment->addrs[i / DIRECTION_COUNT], own)))
+				note_pending(r, pod);
+		}
+	}
 }
 
 /* One transaction under the lock that all of moat's writers share: held for the send only. */
@@ -188,9 +218,21 @@ static void swap_pod(const struct reconcile *r, struct txn *t, const struct loca
 		pod_put_target(t, pod->attachment, (enum direction)d, target[d]);
 }
 
+/* A plugin that has written its state file sends its batch within this time, or was killed: milliseconds. */
+#define BATCH_FOLLOWS_MS 2000
+
+static bool is_young(const struct attachment *a)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec < a->created + BATCH_FOLLOWS_MS * 1000000ull;
+}
+
 /*
- * The kernel does not have this pod's chains. If the store still has the attachment they were lost (a plugin killed before its
- * batch, a flush): put them whole. Else it was withdrawn, and the model will hear of it.
+ * The kernel does not have this pod's chains. A young one's plugin is about to put them, and announces it: wait. If the store still has
+ * an older attachment they were lost (a plugin killed before its batch, a flush): put them whole. Else it was withdrawn,
+ * and the model will hear of it.
  */
 static int put_lost_pod(struct reconcile *r, const struct local_pod *pod, struct err *err)
 {
@@ -198,7 +240,13 @@ static int put_lost_pod(struct reconcile *r, const struct local_pod *pod, struct
 	const char *target[DIRECTION_COUNT];
 	struct attachment *stored = NULL;
 	struct err gone;
-	int code = podstore_get(pod->key, &stored, &gone);
+	int code;
+
+	if (is_young(pod->attachment)) {
+		note_pending(r, pod);
+		return 0;
+	}
+	code = podstore_get(pod->key, &stored, &gone);
 	bool ours = code == 0 && !stored->closing && stored->created == pod->attachment->created;
 
 	attachment_free(stored);
@@ -423,13 +471,33 @@ static int rebuild(struct reconcile *r, struct err *err)
 	return code;
 }
 
+/* What changed, and what an earlier run could not finish. */
+static void compile(struct reconcile *r, struct local_pod_list *ret)
+{
+	size_t n;
+
+	cluster_compile(r->cluster, ret);
+	n = ret->n;
+	for (size_t i = 0; i < r->pending.n; i++) {
+		struct local_pod *pod;
+		bool listed = false;
+
+		HASH_FIND_STR(cluster_local_pods(r->cluster), r->pending.v[i], pod);
+		for (size_t j = 0; pod && j < n; j++)
+			listed |= ret->v[j] == pod;
+		if (pod && !listed)
+			VEC_PUSH(ret, pod);
+	}
+	forget_pending(r);
+}
+
 int reconcile_run(struct reconcile *r, struct err *err)
 {
 	struct local_pod_list changed = {0};
 	int code;
 
 	r->started_us = now_us();
-	cluster_compile(r->cluster, &changed);
+	compile(r, &changed);
 	if (r->built)
 		code = apply(r, &changed, err);
 	else
@@ -439,7 +507,7 @@ int reconcile_run(struct reconcile *r, struct err *err)
 		r->refresh(r->refresh_arg);
 		free(changed.v);
 		changed = (struct local_pod_list){0};
-		cluster_compile(r->cluster, &changed);
+		compile(r, &changed);
 		code = rebuild(r, err);
 	}
 	free(changed.v);

@@ -21,6 +21,10 @@ struct reconcile {
 	bool built; /* the kernel holds this epoch's program */
 	struct group_chains *group_chains;
 	struct revoke revoke;
+	struct pending_pods {
+		char **v; /* keys of pods whose chains the kernel did not have, or lost: tried again by each run */
+		size_t n, cap;
+	} pending;
 	struct reconcile_stats stats;
 	uint64_t started_us; /* of the run under way */
 	/* Rereads the pod store into the cluster: somebody withdrew an attachment that the model still has. */
@@ -37,6 +41,9 @@ void reconcile_done(struct reconcile *r); /* leaves the kernel as it is */
  * closed); call again later.
  */
 int reconcile_run(struct reconcile *r, struct err *err);
+
+/* A stranger emptied this pod chain: the next reconcile_run puts its rule again. Chains of nobody's are ignored. */
+void reconcile_distrust_chain(struct reconcile *r, const char *chain);
 
 /* The next reconcile_run builds everything anew: a stranger was at the table. */
 void reconcile_distrust(struct reconcile *r);

@@ -10,6 +10,7 @@ struct nlmsghdr;
 struct nl {
 	int fd;
 	uint32_t seq;
+	uint32_t portid; /* who we are in notifications that our own changes cause */
 	bool deleted; /* a batch that deletes was sent: closing waits for the destroy worker (nl_close_detached) */
 };
 

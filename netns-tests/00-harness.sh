@@ -17,7 +17,7 @@ first_start out a 192.168.50.2 80 fd00:50::2 80
 pod_connect a
 pod_add b 10.1.0.77/24 fd00:1::77/64
 [ "${ADDR4[b]} ${ADDR6[b]}" = "10.1.0.77 fd00:1::77" ] || fail "asked-for addresses: ${ADDR4[b]} ${ADDR6[b]}"
-[ -n "${PORT[a]}" ] && [ "${PORT[a]}" != "${PORT[b]}" ] || fail "ports ${PORT[a]} and ${PORT[b]}"
+[[ -n ${PORT[a]} && ${PORT[a]} != "${PORT[b]}" ]] || fail "ports ${PORT[a]} and ${PORT[b]}"
 for pair in "a b" "b a" "a ext" "ext a" "node a" "a node"; do
 	# shellcheck disable=SC2086 # two words
 	allow_all $pair

@@ -6,11 +6,11 @@
 #        ext ==udp, tcp, icmp==> 10.1.0.20, fd00:1::20      first old, then new
 . "$(dirname "$0")/lib.sh"
 
-entries() # ADDRESS: conntrack entries of it
+entries() # ADDRESS: conntrack entries between it and ext
 {
 	local family=ipv4
 	[[ $1 != *:* ]] || family=ipv6
-	conntrack -L -f $family 2>/dev/null | grep -c "[=]$1 " || true
+	conntrack -L -f $family 2>/dev/null | grep -E "=(${ADDR4[ext]}|${ADDR6[ext]}) " | grep -c "=$1 " || true
 }
 
 no_entries() { (($(entries "$1") == 0)); }
@@ -32,7 +32,6 @@ flows_dead()
 		hold_dead udp$family
 		hold_stop tcp$family
 		hold_stop udp$family
-		hold_stop out$family
 	done
 }
 
@@ -48,6 +47,8 @@ if command -v conntrack >/dev/null; then
 	(($(entries 10.1.0.20) > 0 && $(entries fd00:1::20) > 0)) || fail "no entries to inherit"
 fi
 pod_del old
+hold_stop out4
+hold_stop out6
 conflist_write '{"type": "moat"}'
 pod_add new 10.1.0.20/24 fd00:1::20/64
 for family in 4 6; do
@@ -69,7 +70,10 @@ add_by_hand() # NAME MODE: a link and an address by hand, since host-local gives
 }
 add_by_hand old audit
 flows_start old
-pod_forget old # crashed: the sandbox is gone, nobody said DEL
+in_netns old ip link set eth0 down # crashed: no farewell to the peers, the sandbox is gone, nobody said DEL
+hold_stop out4
+hold_stop out6
+pod_forget old
 add_by_hand new strict
 allow node new 80
 flows_dead
@@ -78,4 +82,5 @@ for family in 4 6; do
 	! command -v conntrack >/dev/null || wait_until 2 no_entries "${addr[new]}" || fail "entries of ${addr[new]} live"
 	deny ext "${addr[new]}" 80 udp
 done
+run ip link del port-old # the kernel keeps a namespace, and so its links, while TCP says farewell in it
 finish

@@ -32,6 +32,9 @@ topology
 pod_add server
 pod_add client
 kube_proxy server
+# The node sends to a ClusterIP by its default route, before the address is translated.
+ip route add default via "${ADDR4[ext]}"
+ip -6 route add default via "${ADDR6[ext]}"
 in_netns ext ip route add 10.96.0.0/24 via "${ADDR4[node]}"
 in_netns ext ip -6 route add fd00:96::/64 via "${ADDR6[node]}"
 

@@ -113,7 +113,7 @@ background() # COMMAND…: its process id in BACKGROUND, its output in the file 
 # started it can wait for it.)
 stop_background() # PID OUT
 {
-	kill -TERM "$1"
+	kill -TERM "$1" 2>/dev/null || true # it may have ended by itself
 	wait "$1" || true
 	LAST=$(tail -n 1 "$2")
 }

@@ -22,7 +22,12 @@ leftovers()
 	fi
 }
 
-is_clean() { [ -z "$(leftovers)" ]; }
+# The kernel takes links away in its own time, and only then the plugin can forget their ports.
+is_clean()
+{
+	[ ! -d /run/moat ] || sweep
+	[ -z "$(leftovers)" ]
+}
 
 # finish: removes what the story still has, then asserts.
 finish()
@@ -32,8 +37,6 @@ finish()
 		pod_del "$name"
 	done
 	[ -z "$DAEMON" ] || daemon_stop TERM
-	[ ! -d /run/moat ] || sweep
-	# The kernel takes links away in its own time.
-	wait_until 2 is_clean || fail "left behind: $(leftovers | tr '\n' ';')"
+	wait_until 5 is_clean || fail "left behind: $(leftovers | tr '\n' ';')"
 	step ok
 }

@@ -6,6 +6,7 @@ MANIFESTS=$T/manifests
 mkdir -p $MANIFESTS
 DAEMON=
 
+# shellcheck disable=SC2120 # options are optional
 daemon_start() # [OPTION…]
 {
 	[ -x "$BUILD/moat-policyd" ] || skip "no moat-policyd in $BUILD"
@@ -26,7 +27,7 @@ daemon_stop() # [SIGNAL]
 daemon_pause() { kill -STOP "$DAEMON"; }
 daemon_resume() { kill -CONT "$DAEMON"; }
 
-synced() { "$BUILD/moatctl" status --json 2>/dev/null | grep -qE '"synced": *true'; }
+synced() { [[ $("$BUILD/moatctl" status --json 2>/dev/null) =~ \"synced\":\ *true ]]; }
 wait_synced() { wait_until 10 synced || fail "the daemon does not get synced"; }
 
 # manifest NAME <<END: written beside and renamed in, as careful writers do.

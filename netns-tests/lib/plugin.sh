@@ -68,6 +68,7 @@ link_make()
 	in_netns "$name" ip link set eth0 up
 	PORT[$name]=port-$name
 	for address; do
+		if [[ $address == *:* ]]; then ADDR6[$name]=${address%/*}; else ADDR4[$name]=${address%/*}; fi
 		in_netns "$name" ip addr add "$address" dev eth0
 		run ip route replace "${address%/*}" dev "port-$name" # a former owner's link may not be gone yet
 	done
@@ -78,6 +79,4 @@ link_make()
 	in_netns "$name" ip route add default via 10.1.0.1
 	in_netns "$name" ip -6 route add fd00:1::1 dev eth0
 	in_netns "$name" ip -6 route add default via fd00:1::1
-	ADDR4[$name]=$(printf '%s\n' "$@" | grep -v : | head -n 1 | sed 's/\/.*//')
-	ADDR6[$name]=$(printf '%s\n' "$@" | grep : | head -n 1 | sed 's/\/.*//')
 }

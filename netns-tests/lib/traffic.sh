@@ -161,6 +161,9 @@ count_stop()
 	read -r _ RECEIVED _ OTHER <<<"$LAST"
 }
 
+# set_has SET TEXT: whether an element of moat's table says so. (grep -q after a pipe would stop nft, and so be false at times.)
+set_has() { [[ $(nft list set inet moat "$1" 2>/dev/null || nft list map inet moat "$1" 2>/dev/null) == *"$2"* ]]; }
+
 # packets CHAIN [PATTERN]: what the counters of a chain of moat's table have seen.
 packets()
 {

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The Debian packages that building, testing and the demo need: tools/deps.sh [--check]
+#
+# Installs what is missing, as root or through sudo, and says which; where it cannot, prints the one command that does and
+# fails. --check only looks. When everything is there it says nothing and costs one call of dpkg-query.
+set -euo pipefail
+
+packages=(
+	gcc make pkg-config libc6-dev                # the build,
+	libmnl-dev libnftnl-dev libcjson-dev         # what both programs link,
+	libuv1-dev libyaml-dev nettle-dev uthash-dev # and the daemon
+	check                                        # unit tests
+	nftables iproute2 util-linux conntrack strace # namespace stories and the demo,
+	containernetworking-plugins                  # with the real ptp and host-local
+)
+
+case ${1:-} in
+"" | --check) ;;
+*)
+	echo "usage: tools/deps.sh [--check]" >&2
+	exit 2
+	;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "tools/deps.sh: not a Debian system; what is needed goes here by these names: ${packages[*]}" >&2
+	exit 0
+fi
+
+# Packages that dpkg has never heard of are a complaint on stderr and a failure, and not in the answer.
+installed=$(dpkg-query --show --showformat='${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null || true)
+missing=()
+for package in "${packages[@]}"; do
+	grep -qx "$package installed" <<<"$installed" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+install=(apt-get install --yes --no-install-recommends "${missing[@]}")
+by_hand="sudo sh -c 'apt-get update && ${install[*]}'"
+if [ "$(id -u)" -eq 0 ]; then
+	as_root=(env DEBIAN_FRONTEND=noninteractive)
+	by_hand=${by_hand#sudo }
+elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+	as_root=(sudo env DEBIAN_FRONTEND=noninteractive)
+else
+	as_root=()
+fi
+
+if [ "${1:-}" = --check ] || [ ${#as_root[@]} -eq 0 ]; then
+	echo "missing packages: ${missing[*]}" >&2
+	echo "this installs them: $by_hand" >&2
+	exit 1
+fi
+echo "installing missing packages: ${missing[*]}"
+if ! "${as_root[@]}" apt-get --quiet update || ! "${as_root[@]}" "${install[@]}"; then
+	echo "they could not be installed; this is what was tried: $by_hand" >&2
+	exit 1
+fi

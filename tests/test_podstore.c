@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -363,6 +365,28 @@ START_TEST(a_put_that_fails_midway_leaves_nothing_behind)
 }
 END_TEST
 
+/* Root writes everywhere; root without capabilities only where the mode says so. */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[2] = {0};
+
+	ck_assert_int_eq(syscall(SYS_capset, &header, none), 0);
+}
+
+START_TEST(a_put_that_fails_before_its_first_rename_leaves_nothing_behind)
+{
+	struct attachment *a = rundir_attachment("a", "veth1", "10.1.0.11");
+	CLEAN_FREE char *ports = rundir_path("ports");
+
+	drop_capabilities();
+	ck_assert_int_eq(chmod(ports, 0500), 0); /* the last that is made */
+	ck_assert_int_eq(podstore_put(a, &err), -EACCES);
+	ck_assert_uint_eq(rundir_count(), 0);
+	attachment_free(a);
+}
+END_TEST
+
 START_TEST(closing_needs_no_space)
 {
 	struct attachment *a = rundir_attachment("a", "veth1", "10.1.0.11");
@@ -522,6 +546,7 @@ int main(void)
 	tcase_add_test(tc, the_longest_names_fit_and_longer_ones_are_refused);
 	tcase_add_test(tc, a_full_disk_leaves_nothing_behind);
 	tcase_add_test(tc, a_put_that_fails_midway_leaves_nothing_behind);
+	tcase_add_test(tc, a_put_that_fails_before_its_first_rename_leaves_nothing_behind);
 	tcase_add_test(tc, closing_needs_no_space);
 	tcase_add_test(tc, a_directory_that_others_may_write_is_refused);
 	tcase_add_test(tc, a_missing_or_impossible_directory_is_a_clear_error);

@@ -189,32 +189,30 @@ flows()
 
 # ---- policies -----------------------------------------------------------------------------------------------------------
 
-# The daemon's count of changes brought to the kernel, and how long the last one took.
-changes() { "$BUILD/moatctl" status --json | grep -oE '"runs": *[0-9]+' | grep -oE '[0-9]+'; }
-changed_since() { (($(changes) > $1)); }
-took() { "$BUILD/moatctl" status --json | grep -oE '"lastMicroseconds": *[0-9]+' | awk -F'[: ]+' '{ printf "%.1f ms", $2 / 1000 }'; }
-
-revoked() { "$BUILD/moatctl" status --json | grep -oE '"connectionsRevoked": *[0-9]+' | grep -oE '[0-9]+'; }
+status_number() { "$BUILD/moatctl" status --json | grep -oE "\"$1\": *[0-9]+" | grep -oE '[0-9]+'; } # KEY
+# The daemon answers nobody between reading a file and having it in the kernel: the number of objects says that both are done.
+objects_differ() { (($(status_number objects) != $1)); }
+took() { awk "BEGIN { printf \"%.1f ms\", $(status_number lastMicroseconds) / 1000 }"; }
 
 # policy_apply NAME: the file of the demo, renamed into the directory that the daemon follows.
 policy_apply()
 {
 	local before
-	before=$(changes)
+	before=$(status_number objects)
 	command_line "cp demo/$1.yaml $MANIFESTS/"
 	manifest "$1" <"$DEMO/$1.yaml"
-	wait_until 5 changed_since "$before" || fail "moat-policyd takes no notice of $1.yaml"
+	wait_until 5 objects_differ "$before" || fail "moat-policyd takes no notice of $1.yaml"
 	say "in the kernel $(took) after it was read"
 }
 
 policy_delete() # NAME
 {
 	local before
-	before=$(changes)
+	before=$(status_number objects)
 	command_line "rm $MANIFESTS/$1.yaml"
 	manifest_remove "$1"
-	wait_until 5 changed_since "$before" || fail "moat-policyd takes no notice that $1.yaml is gone"
-	say "in the kernel $(took) after that; tracked connections cut: $(revoked)"
+	wait_until 5 objects_differ "$before" || fail "moat-policyd takes no notice that $1.yaml is gone"
+	say "in the kernel $(took) after that; tracked connections cut: $(status_number connectionsRevoked)"
 }
 
 # ---- connections that stay open -----------------------------------------------------------------------------------------
@@ -253,6 +251,7 @@ node_make()
 	host_add office wire0 172.17.0. fd00:a0::
 	host_add branch wire1 172.17.1. fd00:a1::
 	host_add backup wire2 10.0.0. fd00:b0::
+	# shellcheck disable=SC2154 # a key, not a variable
 	ADDR4[node]=10.0.0.1
 	ADDR6[node]=fd00:b0::1
 	local host
@@ -267,6 +266,7 @@ pods_make()
 		pod_make "$pod" --ns "${SPACE[$pod]}"
 		listen "$pod" 6379 5978 # before there is a network: what answers later was there from the first instant
 		pod_connect "$pod" || fail "CNI ADD of $pod"
+		# shellcheck disable=SC2153 # of lib/pods.sh
 		printf '   ADD %-19s %-14s %-10s %-11s on %s\n' "${SPACE[$pod]}/$pod" "${LABELS[$pod]}" "${ADDR4[$pod]}" "${ADDR6[$pod]}" "${PORT[$pod]}"
 	done
 }
@@ -279,18 +279,18 @@ objects_write()
 }
 
 printf '%smoat: every pod is closed until a NetworkPolicy opens it%s\n' "$bold" "$plain"
-sed 's/^/   /' <<'END'
+cat <<'END'
 
- office        branch        backup       hosts on the wire
- 172.17.0.2    172.17.1.2    10.0.0.2
-    |             |             |
- +--+-------------+-------------+---+
- |              node                |     moat's nftables table stands here
- +--+-------+-------+-------+-----+-+
-    |       |       |       |     |       links made by the CNI plugin ptp
-    db   frontend  batch  worker stranger
-    `---- default ----'      |     `----- namespace elsewhere
-                             `----------- namespace myproject, project=myproject
+    office        branch        backup       hosts on the wire
+    172.17.0.2    172.17.1.2    10.0.0.2
+       |             |             |
+    +--+-------------+-------------+---+
+    |              node                |     moat's nftables table stands here
+    +--+-------+-------+-------+-----+-+
+       |       |       |       |     |       links made by the CNI plugin ptp
+       db   frontend  batch  worker stranger
+       `---- default ----'      |     `----- namespace elsewhere
+                                `----------- namespace myproject, project=myproject
 END
 
 title "A pod is closed before its first instruction runs"

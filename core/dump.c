@@ -54,6 +54,46 @@ int dump_sets(struct nl *nl, dump_name_fn fn, void *arg)
 	return code == -ENOENT ? 0 : code;
 }
 
+struct keys {
+	dump_key_fn fn;
+	void *arg;
+};
+
+static int on_elements(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct keys *keys = arg;
+	struct nftnl_set *s = MUST(nftnl_set_alloc());
+	struct nftnl_set_elems_iter *iter;
+	struct nftnl_set_elem *e;
+
+	if (nftnl_set_elems_nlmsg_parse(nlh, s) == 0) {
+		iter = MUST(nftnl_set_elems_iter_create(s));
+		while ((e = nftnl_set_elems_iter_next(iter))) {
+			uint32_t len;
+			const void *key = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &len);
+
+			if (key)
+				keys->fn(key, len, keys->arg);
+		}
+		nftnl_set_elems_iter_destroy(iter);
+	}
+	nftnl_set_free(s);
+	return 0;
+}
+
+int dump_elements(struct nl *nl, const char *set, dump_key_fn fn, void *arg)
+{
+	char scratch[256];
+	struct keys keys = {fn, arg};
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 0);
+	int code;
+
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+	code = nl_request(nl, nlh, on_elements, &keys);
+	return code == -ENOENT ? 0 : code;
+}
+
 static int add_packets(struct nftnl_expr *e, void *arg)
 {
 	uint64_t *packets = arg;

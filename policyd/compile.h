@@ -90,6 +90,9 @@ struct group_list {
 void cluster_take_changed_groups(struct cluster *c, struct group_list *ret);
 void group_changes_clear(struct group *g);
 
+/* The group of every pod of every known Namespace, made if no policy has it. The caller counts its reference in ->refs. */
+struct group *cluster_every_pod(struct cluster *c);
+
 /*
  * Calls fn for every member now. Of a group that is not installed (or no longer: set it false first) changes count from here:
  * read, then set `installed`, without a change of the cluster in between.

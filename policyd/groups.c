@@ -290,6 +290,19 @@ struct group *group_get(struct cluster *c, enum group_kind kind, struct part_lis
 	return g;
 }
 
+struct group *cluster_every_pod(struct cluster *c)
+{
+	struct policy_peer everyone = {.kind = PEER_PODS, .any_namespace_selector = true};
+	struct part_list parts = {0};
+	struct part part = {.term = term_get(c, "", &everyone)};
+	struct group *g;
+
+	VEC_PUSH(&parts, part);
+	g = group_get(c, GROUP_ADDRS, &parts); /* has references to its terms of its own */
+	term_put(c, part.term);
+	return g;
+}
+
 void group_free(struct cluster *c, struct group *g)
 {
 	struct group_state *s = g->state;

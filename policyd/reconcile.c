@@ -167,6 +167,8 @@ static void prepare_members(struct reconcile *r, struct txn *t)
 
 		for (size_t j = 0; g->installed && j < g->changes.n; j++) {
 			program_change_member(t, g, r->epoch, &g->changes.v[j]);
+			if (g == r->surroundings.every_pod)
+				surroundings_change_known(t, &g->changes.v[j]);
 			if (!g->changes.v[j].added)
 				revoke_note(&r->revoke, &g->changes.v[j].member.addr);
 		}
@@ -193,7 +195,10 @@ static int prepare(struct reconcile *r, const struct local_pod_list *pods, struc
 	struct txn *t = txn_new();
 
 	prepare_members(r, t);
+	surroundings_prepare(&r->surroundings, t, r->cluster, &r->nl);
 	for (size_t i = 0; i < pods->n; i++) {
+		if (surroundings_want_known(&r->surroundings, t, r->cluster, pods->v[i]))
+			prepare_group(r, t, r->surroundings.every_pod, -1);
 		for (int d = 0; d < DIRECTION_COUNT; d++)
 			prepare_profile(r, t, pods->v[i]->profile[d]);
 		node_open(t, pods->v[i], false);
@@ -401,6 +406,7 @@ static void new_epoch(struct reconcile *r)
 	snprintf(r->epoch, sizeof(r->epoch), "%08llx",
 		 (unsigned long long)((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000) & 0xffffffff);
 	forget_group_chains(r);
+	surroundings_forget(&r->surroundings);
 	for (struct group *g = cluster_groups(r->cluster); g; g = g->hh.next)
 		g->installed = false;
 	for (struct profile *p = cluster_profiles(r->cluster); p; p = p->hh.next)

@@ -7,6 +7,7 @@
 #include "policyd/compile.h"
 #include "policyd/program.h"
 #include "policyd/revoke.h"
+#include "policyd/surroundings.h"
 
 struct reconcile_stats {
 	uint64_t runs, rebuilds, failures; /* since start */
@@ -21,6 +22,7 @@ struct reconcile {
 	bool built; /* the kernel holds this epoch's program */
 	struct group_chains *group_chains;
 	struct revoke revoke;
+	struct surroundings surroundings;
 	struct pending_pods {
 		char **v; /* keys of pods whose chains the kernel did not have, or lost: tried again by each run */
 		size_t n, cap;

@@ -10,6 +10,10 @@ typedef void (*dump_name_fn)(const char *name, void *arg);
 int dump_chains(struct nl *nl, dump_name_fn fn, void *arg);
 int dump_sets(struct nl *nl, dump_name_fn fn, void *arg);
 
+/* Calls fn with the key of every element of a set. Without the set: none. */
+typedef void (*dump_key_fn)(const void *key, size_t len, void *arg);
+int dump_elements(struct nl *nl, const char *set, dump_key_fn fn, void *arg);
+
 /* Packets counted by the counters of the chain; 0 if there is none. */
 uint64_t dump_counter(struct nl *nl, const char *chain);
 

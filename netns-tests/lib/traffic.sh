@@ -61,6 +61,8 @@ outcome_is()
 allow() { outcome_is answered 4000 "$@" || fail "allow $*: $GOT"; }
 deny() { outcome_is dropped 300 "$@" || fail "deny $*: $GOT"; }
 reject() { outcome_is refused 1000 "$@" || fail "reject $*: $GOT"; }
+# ICMP admin-prohibited, for what is not TCP.
+prohibit() { outcome_is unreachable 1000 "$@" || fail "prohibit $*: $GOT"; }
 
 # allow_all A B, deny_all A B: TCP, UDP and ICMP.
 allow_all() { allow "$1" "$2" 80 && allow "$1" "$2" 80 udp && allow "$1" "$2" icmp; }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the static sets say about the world around the node's pods: the nodes, to which no pod may tunnel, and who is a settled
+ * peer, whom `reject` may answer. A client whose address the daemon has not seen yet must retry, not fail: it is in no
+ * `known` set, and inside the ranges in which pods are yet to come (`unsettled`: the nodes' podCIDRs; everything while no
+ * Node tells any).
+ */
+#ifndef POLICYD_SURROUNDINGS_H
+#define POLICYD_SURROUNDINGS_H
+
+#include "moat/txn.h"
+#include "policyd/compile.h"
+
+struct surroundings {
+	bool nodes_stand;        /* the kernel has what the model said last */
+	struct group *every_pod; /* its members are in `known`; NULL while no local pod rejects */
+};
+
+/* Queues what changed about nodes; everything, with what a former daemon left taken away, after surroundings_forget. */
+void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster *c, struct nl *nl);
+
+/* Queues all known pods when the first pod that rejects comes: true, and every_pod is then to be installed. */
+bool surroundings_want_known(struct surroundings *s, struct txn *t, struct cluster *c, const struct local_pod *pod);
+void surroundings_change_known(struct txn *t, const struct member_change *change);
+
+/* The kernel is to be told everything again. */
+void surroundings_forget(struct surroundings *s);
+
+#endif

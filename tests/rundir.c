@@ -10,14 +10,16 @@
 
 #include "moat/podstore.h"
 
+#define TEMPLATE "/tmp/moat-test-XXXXXX"
+
+static char made[] = TEMPLATE; /* tests may set the variable to something else */
 static size_t counted;
 
 void rundir_make(void)
 {
-	char dir[] = "/tmp/moat-test-XXXXXX";
-
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	setenv("MOAT_RUN_DIR", dir, 1);
+	strcpy(made, TEMPLATE);
+	ck_assert_ptr_nonnull(mkdtemp(made));
+	setenv("MOAT_RUN_DIR", made, 1);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -30,7 +32,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void rundir_remove(void)
 {
-	nftw(podstore_dir(), remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	nftw(made, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 char *rundir_path(const char *below)

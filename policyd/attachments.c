@@ -55,7 +55,8 @@ static bool take(struct attachments *a, const struct attachment *stored, bool an
 	HASH_FIND_STR(a->known, key, known);
 	if (known) {
 		known->seen = true;
-		if (!announced && known->created == stored->created && known->closing == stored->closing)
+		if (!announced && known->created == stored->created && known->closing == stored->closing &&
+		    known->n_addrs == stored->n_addrs)
 			return false;
 	} else {
 		known = mem_zalloc(sizeof(*known));
@@ -65,6 +66,7 @@ static bool take(struct attachments *a, const struct attachment *stored, bool an
 	}
 	known->created = stored->created;
 	known->closing = stored->closing;
+	known->n_addrs = stored->n_addrs;
 	cluster_attach(a->cluster, stored);
 	return true;
 }
@@ -104,18 +106,19 @@ static void on_stored(const struct attachment *stored, void *arg)
 	read->changed |= take(read->a, stored, false);
 }
 
-/* An unreadable file: what is known of it stays, and it is told. */
+/* An unreadable file, or directory of a network (then key is its name): what is known of it stays, and it is told. */
 static void on_unreadable(const char *key, const struct err *err, void *arg)
 {
 	struct full_read *read = arg;
 	struct unreadable_attachment u = {.key = mem_strdup(key)};
-	struct known_attachment *known;
+	struct known_attachment *known, *next;
+	size_t len = strlen(key);
 
 	text_escape(err->text, u.error, sizeof(u.error));
 	VEC_PUSH(&read->a->unreadable, u);
-	HASH_FIND_STR(read->a->known, key, known);
-	if (known)
-		known->seen = true;
+	HASH_ITER(hh, read->a->known, known, next)
+		if (!strncmp(known->key, key, len) && (!known->key[len] || known->key[len] == '/'))
+			known->seen = true;
 }
 
 static void clear_unreadable(struct attachments *a)
@@ -169,10 +172,11 @@ static void release_if_gone(const struct attachment *stored, void *arg)
 	CLEAN_FREE char *key = attachment_key(stored), *owner = podstore_owner_of_port(stored->port);
 	struct link link;
 	struct err err;
+	int code = link_by_index(stored->port_index, &link, &err);
 
 	(void)arg;
-	if (link_by_index(stored->port_index, &link, &err) == 0 && !strcmp(link.name, stored->port))
-		return;
+	if (code == 0 ? !strcmp(link.name, stored->port) : code != -ENODEV)
+		return; /* it is there, or nobody can say: its port stays closed */
 	if ((!owner || !strcmp(owner, key)) && pod_release_port(stored->port, &err) < 0) {
 		log_warn("port-not-released attachment=%s error=\"%s\"", TEXT(key), err.text);
 		return;

@@ -11,6 +11,7 @@
 struct known_attachment {
 	char *key;
 	uint64_t created;
+	size_t n_addrs; /* a former owner loses addresses, and gets none, while `created` stays */
 	bool closing, seen;
 	UT_hash_handle hh;
 };

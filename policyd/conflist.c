@@ -66,10 +66,13 @@ static int read_moat_entry(const cJSON *list, const char **network, enum mode *m
 
 static bool fail(struct conflist *c, const char *why)
 {
-	if (strcmp(c->trouble, why) != 0)
-		log_warn("conflist-not-read file=\"%s\" error=\"%s\" in-force=%s", TEXT(c->path), TEXT(why),
+	char trouble[sizeof(c->trouble)];
+
+	text_escape(why, trouble, sizeof(trouble));
+	if (strcmp(c->trouble, trouble) != 0)
+		log_warn("conflist-not-read file=\"%s\" error=\"%s\" in-force=%s", TEXT(c->path), trouble,
 			 c->last ? "last-good-version" : "modes-of-each-ADD");
-	text_escape(why, c->trouble, sizeof(c->trouble));
+	memcpy(c->trouble, trouble, sizeof(trouble));
 	return false;
 }
 

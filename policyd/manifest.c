@@ -7,10 +7,11 @@
  *
  *  - A file with an error keeps its last good version whole, and says so. A file that never had a good version gives what is
  *    good in it, and for each policy that is not understood the closed reading of it (decode.h).
- *  - An object belongs to the file that named it first; the same object in another file is an error there, until the first
- *    lets it go. A batch of events is taken as one change, so a file renamed or an object moved from file to file
+ *  - An object belongs to the file that named it first; the same object in another file, or once more in the same one, is an
+ *    error there, until the first lets it go. A batch of events is taken as one change, so a file renamed or an object moved from file to file
  *    is neither deleted nor doubled on the way.
- *  - What cannot be read is never taken for "nothing is there": a missing directory drops nothing.
+ *  - What cannot be read is never taken for "nothing is there": a missing directory drops nothing, and a file without any
+ *    document (a writer has just cut it to rewrite it) says nothing, but is no good version to fall back on.
  */
 #include "policyd/manifest.h"
 
@@ -24,7 +25,8 @@
 
 #include "moat/log.h"
 
-#define WATCHED (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+#define WATCHED                                                                                                        \
+	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 #define MESSAGES_MAX 20 /* errors, and warnings, kept per file */
 
 /* An object that a file names, with its decoded form until the cluster takes it. */
@@ -39,6 +41,7 @@ struct manifest_claim {
 struct manifest_holder {
 	char *key; /* "kind/namespace/name" */
 	struct manifest_file *file; /* NULL: let go during this batch */
+	const struct manifest_claim *claim; /* of file: which one, if it names the object twice */
 	UT_hash_handle hh;
 };
 
@@ -171,7 +174,8 @@ static struct manifest_file *file_get(struct manifest_source *s, const char *nam
 	return f;
 }
 
-static void claim(struct manifest_file *f, struct object *take)
+/* Claims stay in the document's order: of two for one object the first counts. */
+static void claim(struct manifest_claim ***tail, struct object *take)
 {
 	struct manifest_claim *c = mem_zalloc(sizeof(*c));
 
@@ -180,8 +184,8 @@ static void claim(struct manifest_file *f, struct object *take)
 	c->ns = mem_strdup(take->ns);
 	c->name = mem_strdup(take->name);
 	c->key = mem_printf("%s/%s/%s", object_kind_name(c->kind), c->ns ? c->ns : "", c->name);
-	c->next = f->claims;
-	f->claims = c;
+	**tail = c;
+	*tail = &c->next;
 }
 
 static struct manifest_holder *holder_find(struct manifest_source *s, const char *key)
@@ -207,6 +211,7 @@ static void let_go(struct manifest_source *s, struct batch *b, struct manifest_f
 
 		if (h && h->file == f) {
 			h->file = NULL;
+			h->claim = NULL;
 			VEC_PUSH(&b->loose, h);
 		}
 	}
@@ -216,16 +221,20 @@ static void let_go(struct manifest_source *s, struct batch *b, struct manifest_f
 /* A good version, or the closed reading of a first one, takes the place of what the file said before. */
 static void take_version(struct manifest_file *f, struct decode_result *result)
 {
+	struct manifest_claim **tail = &f->claims;
+
 	for (size_t i = 0; i < result->objects.n; i++)
-		claim(f, TAKE_PTR(result->objects.v[i]));
+		claim(&tail, TAKE_PTR(result->objects.v[i]));
 	for (size_t i = 0; i < result->fallback.n; i++)
-		claim(f, TAKE_PTR(result->fallback.v[i]));
+		claim(&tail, TAKE_PTR(result->fallback.v[i]));
 }
 
-static void decode_text(const char *text, size_t len, struct decode_result *result)
+/* Returns how many documents there are. */
+static size_t decode_text(const char *text, size_t len, struct decode_result *result)
 {
 	struct doc_list docs = {0};
 	struct err err;
+	size_t n;
 
 	if (doc_parse(text, len, &docs, &err) < 0) {
 		VEC_PUSH(&result->errors, mem_strdup(err.text));
@@ -233,7 +242,9 @@ static void decode_text(const char *text, size_t len, struct decode_result *resu
 	}
 	for (size_t i = 0; i < docs.n; i++)
 		decode_document(docs.v[i], result);
+	n = docs.n;
 	doc_list_done(&docs);
+	return n;
 }
 
 static void report(const struct manifest_source *s, const struct manifest_file *f)
@@ -243,17 +254,27 @@ static void report(const struct manifest_source *s, const struct manifest_file *
 			 f->stale ? "last-good-version" : "what-is-good", TEXT(f->errors.v[i]));
 }
 
+/* Is the directory there under its path? Files vanish with it, and that is no deletion of what they said. */
+static bool directory_is_there(const struct manifest_source *s)
+{
+	struct stat st;
+
+	return stat(s->directory, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static void load_file(struct manifest_source *s, struct batch *b, const char *name)
 {
 	struct decode_result result = {0};
 	CLEAN_FREE char *text = NULL;
 	struct manifest_file *f;
 	struct err err;
-	size_t len = 0;
+	size_t len = 0, documents = 0;
 	int code = read_file(s, name, &text, &len, &err);
 
 	f = file_get(s, name);
 	batch_add(b, f);
+	if (code == -ENOENT && !directory_is_there(s))
+		return;
 	clear_messages(f);
 	s->n_lost -= f->lost;
 	if (code == -ENOENT) {
@@ -265,7 +286,7 @@ static void load_file(struct manifest_source *s, struct batch *b, const char *na
 		VEC_PUSH(&result.errors, mem_strdup(err.text));
 		result.lost = true;
 	} else {
-		decode_text(text, len, &result);
+		documents = decode_text(text, len, &result);
 	}
 	for (size_t i = 0; i < result.errors.n; i++)
 		add_error(f, result.errors.v[i]);
@@ -274,7 +295,8 @@ static void load_file(struct manifest_source *s, struct batch *b, const char *na
 	f->stale = result.errors.n && f->had_good;
 	f->lost = result.lost && !f->had_good;
 	s->n_lost += f->lost;
-	f->had_good |= !result.errors.n;
+	if (!result.errors.n)
+		f->had_good = documents > 0;
 	if (!f->stale) {
 		let_go(s, b, f);
 		take_version(f, &result);
@@ -295,7 +317,7 @@ static bool settle_claim(struct manifest_source *s, struct manifest_file *f, str
 {
 	struct manifest_holder *h = holder_find(s, c->key);
 
-	if (h && h->file && h->file != f)
+	if (h && h->file && (h->file != f || h->claim != c))
 		return false;
 	if (!h) {
 		h = mem_zalloc(sizeof(*h));
@@ -303,6 +325,7 @@ static bool settle_claim(struct manifest_source *s, struct manifest_file *f, str
 		HASH_ADD_KEYPTR(hh, s->holders, h->key, strlen(h->key), h);
 	}
 	h->file = f;
+	h->claim = c;
 	if (c->object)
 		cluster_upsert(s->cluster, TAKE_PTR(c->object));
 	return true;
@@ -313,10 +336,13 @@ static void settle_file(struct manifest_source *s, struct manifest_file *f)
 	f->in_batch = false;
 	for (struct manifest_claim *c = f->claims; c; c = c->next) {
 		if (!settle_claim(s, f, c)) {
-			CLEAN_FREE char *text = mem_printf("%s is in %s too, which holds it", TEXT(c->key),
-							   TEXT(holder_find(s, c->key)->file->name));
+			const struct manifest_file *holder = holder_find(s, c->key)->file;
+			CLEAN_FREE char *text =
+				holder == f ? mem_printf("%s is twice in this file; the first counts", TEXT(c->key)) :
+					      mem_printf("%s is in %s too, which holds it", TEXT(c->key), TEXT(holder->name));
 
 			add_error(f, text);
+			log_warn("manifest-error file=\"%s/%s\" error=\"%s\"", TEXT(s->directory), TEXT(f->name), text);
 		}
 	}
 }
@@ -329,13 +355,28 @@ static bool any_loose(const struct batch *b)
 	return false;
 }
 
+/* What settle_file said of this claim is over. */
+static void drop_error(struct manifest_file *f, const struct manifest_claim *c)
+{
+	CLEAN_FREE char *start = mem_printf("%s is in ", TEXT(c->key));
+
+	for (size_t i = 0; i < f->errors.n; i++) {
+		if (strncmp(f->errors.v[i], start, strlen(start)) != 0)
+			continue;
+		free(f->errors.v[i]);
+		memmove(&f->errors.v[i], &f->errors.v[i + 1], (f->errors.n - i - 1) * sizeof(f->errors.v[0]));
+		f->errors.n--;
+		return;
+	}
+}
+
 /* Another file may have waited for what was let go. */
 static void settle_waiting(struct manifest_source *s)
 {
 	for (struct manifest_file *f = s->files; f; f = f->hh.next)
 		for (struct manifest_claim *c = f->claims; c; c = c->next)
-			if (c->object)
-				settle_claim(s, f, c);
+			if (c->object && settle_claim(s, f, c))
+				drop_error(f, c);
 }
 
 static void delete_object(struct manifest_source *s, struct manifest_holder *h)
@@ -352,7 +393,8 @@ static void delete_object(struct manifest_source *s, struct manifest_holder *h)
 
 static void settle(struct manifest_source *s, struct batch *b)
 {
-	qsort(b->files.v, b->files.n, sizeof(b->files.v[0]), by_name);
+	if (b->files.n)
+		qsort(b->files.v, b->files.n, sizeof(b->files.v[0]), by_name);
 	for (size_t i = 0; i < b->files.n; i++)
 		settle_file(s, b->files.v[i]);
 	if (any_loose(b))
@@ -372,7 +414,7 @@ static void settle(struct manifest_source *s, struct batch *b)
 			free_file(s, b->files.v[i]);
 	VEC_DONE(&b->files);
 	VEC_DONE(&b->loose);
-	cluster_set_incomplete(s->cluster, s->n_lost > 0);
+	cluster_set_incomplete(s->cluster, s->n_lost > 0 || s->too_many);
 }
 
 static void set_missing(struct manifest_source *s, const char *why)
@@ -385,38 +427,82 @@ static void set_missing(struct manifest_source *s, const char *why)
 	s->watch = -1;
 }
 
+struct name_list {
+	char **v;
+	size_t n, cap;
+};
+
+static void name_list_done(struct name_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	VEC_DONE(l);
+}
+
+/*
+ * The names of all manifests. A directory that was removed under the reader looks empty (glibc's readdir takes ENOENT for
+ * the end), so its links are counted too.
+ */
+static int list_names(const struct manifest_source *s, struct name_list *ret)
+{
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir = opendir(s->directory);
+	int code;
+
+	if (!dir)
+		return -errno;
+	errno = 0;
+	while ((entry = readdir(dir)))
+		if (is_manifest(entry->d_name))
+			VEC_PUSH(ret, mem_strdup(entry->d_name));
+	code = -errno;
+	if (code == 0 && fstat(dirfd(dir), &st) == 0 && st.st_nlink == 0)
+		code = -ENOENT;
+	closedir(dir);
+	return code;
+}
+
+/* Files beyond the limit are not read, so what they say is unknown. */
+static void limit_names(struct manifest_source *s, struct name_list *names)
+{
+	s->too_many = names->n > MANIFEST_FILES_MAX;
+	if (s->too_many)
+		log_warn("manifests-too-many directory=\"%s\" files=%zu limit=%u", TEXT(s->directory), names->n,
+			 MANIFEST_FILES_MAX);
+	while (names->n > MANIFEST_FILES_MAX)
+		free(names->v[--names->n]);
+}
+
 bool manifest_scan(struct manifest_source *s)
 {
 	struct batch b = {0};
+	struct name_list names = {0};
 	struct manifest_file *f, *next;
-	struct dirent *entry;
-	size_t files = 0;
-	DIR *dir;
+	int code = 0;
 
 	if (s->watch < 0) /* before reading, so that nothing between is missed */
 		s->watch = inotify_add_watch(s->inotify, s->directory, WATCHED);
-	dir = s->watch >= 0 ? opendir(s->directory) : NULL;
-	if (!dir) {
-		set_missing(s, strerror(errno));
+	code = s->watch < 0 ? -errno : list_names(s, &names);
+	if (code < 0) {
+		name_list_done(&names);
+		set_missing(s, strerror(-code));
 		return false;
 	}
+	s->missing[0] = '\0';
+	limit_names(s, &names);
 	HASH_ITER(hh, s->files, f, next) /* gone, unless the directory still has it */
 		batch_add(&b, f);
-	while ((entry = readdir(dir)) && files < MANIFEST_FILES_MAX)
-		if (is_manifest(entry->d_name)) {
-			load_file(s, &b, entry->d_name);
-			file_get(s, entry->d_name)->seen = true;
-			files++;
-		}
-	closedir(dir);
-	if (files == MANIFEST_FILES_MAX)
-		log_warn("manifests-too-many directory=\"%s\" limit=%u", TEXT(s->directory), MANIFEST_FILES_MAX);
+	for (size_t i = 0; i < names.n; i++) {
+		load_file(s, &b, names.v[i]);
+		file_get(s, names.v[i])->seen = true;
+	}
+	name_list_done(&names);
 	for (size_t i = 0; i < b.files.n; i++)
 		if (!b.files.v[i]->seen)
 			load_file(s, &b, b.files.v[i]->name);
 	for (size_t i = 0; i < b.files.n; i++)
 		b.files.v[i]->seen = false;
-	s->missing[0] = '\0';
 	settle(s, &b);
 	s->synced = true;
 	return true;
@@ -432,6 +518,15 @@ struct events {
 	bool rescan, gone;
 };
 
+/* A link is all there when it appears, and nothing else tells of it; a new file is told of when its writer closes it. */
+static bool is_whole_at_once(const struct manifest_source *s, const char *name)
+{
+	CLEAN_FREE char *path = mem_printf("%s/%s", s->directory, name);
+	struct stat st;
+
+	return lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || st.st_nlink > 1);
+}
+
 static void take_event(const struct manifest_source *s, const struct inotify_event *e, struct events *events)
 {
 	if (e->mask & IN_Q_OVERFLOW)
@@ -442,7 +537,7 @@ static void take_event(const struct manifest_source *s, const struct inotify_eve
 		events->gone = true;
 	else if (e->len && !strcmp(e->name, "..data"))
 		events->rescan = true; /* a ConfigMap's mount swaps this link */
-	else if (e->len && is_manifest(e->name))
+	else if (e->len && is_manifest(e->name) && (!(e->mask & IN_CREATE) || is_whole_at_once(s, e->name)))
 		VEC_PUSH(&events->names, mem_strdup(e->name));
 }
 

@@ -30,6 +30,7 @@ struct manifest_source {
 	char missing[256];       /* why the directory cannot be read; "" if it can */
 	struct manifest_file *files;
 	size_t n_lost; /* files with ->lost */
+	bool too_many; /* more files than MANIFEST_FILES_MAX: some were not read */
 	struct manifest_holder *holders; /* which file an object in force comes from */
 };
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 	if (nlh->nlmsg_type != RTM_NEWLINK)
 		return 0;
 	memset(link, 0, sizeof(*link));
+	link->peer_nsid = -1;
 	link->index = (uint32_t)ifi->ifi_index;
 	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
 		switch (mnl_attr_get_type(attr)) {
@@ -39,6 +41,9 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 			break;
 		case IFLA_LINK:
 			link->peer_index = mnl_attr_get_u32(attr);
+			break;
+		case IFLA_LINK_NETNSID:
+			link->peer_nsid = (int32_t)mnl_attr_get_u32(attr);
 			break;
 		case IFLA_MASTER:
 			link->master_index = mnl_attr_get_u32(attr);
@@ -113,6 +118,45 @@ int link_in_netns(const char *netns, const char *ifname, struct link *ret, struc
 	return code < 0 ? err_wrap(err, "in network namespace %s", TEXT(netns)) : 0;
 }
 
+static int on_nsid(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWNSID)
+		return 0;
+	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg))
+		if (mnl_attr_get_type(attr) == NETNSA_NSID)
+			*(int32_t *)arg = (int32_t)mnl_attr_get_u32(attr);
+	return 0;
+}
+
+/*
+ * Interface indices are numbers of one namespace, so a veth pair elsewhere may have both numbers we look for. The kernel gives
+ * every namespace that a link points to a number of its own.
+ */
+static bool leads_to(const struct link *port, const char *netns)
+{
+	CLEAN_CLOSE int there = open(netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char scratch[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
+	struct rtgenmsg *gen;
+	int32_t nsid = -2; /* -1 is: it has none */
+	struct err err;
+	struct nl nl;
+
+	nlh->nlmsg_type = RTM_GETNSID;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
+	gen->rtgen_family = AF_UNSPEC;
+	mnl_attr_put_u32(nlh, NETNSA_FD, (uint32_t)there);
+	if (there < 0 || nl_open(&nl, NETLINK_ROUTE, &err) < 0)
+		return false;
+	if (nl_request(&nl, nlh, on_nsid, &nsid) < 0)
+		nsid = -2;
+	nl_close(&nl);
+	return nsid >= 0 && nsid == port->peer_nsid;
+}
+
 int link_port_of(const char *netns, const char *ifname, struct link *ret_port, struct err *err)
 {
 	struct link inside, port;
@@ -126,7 +170,7 @@ int link_port_of(const char *netns, const char *ifname, struct link *ret_port, s
 			       "so moat cannot guard it; use a primary plugin that makes veth pairs (ptp)",
 			       TEXT(ifname), TEXT(inside.kind));
 	code = inside.peer_index ? link_by_index(inside.peer_index, &port, err) : -ENODEV;
-	if (code < 0 || strcmp(port.kind, "veth") != 0 || port.peer_index != inside.index)
+	if (code < 0 || strcmp(port.kind, "veth") != 0 || port.peer_index != inside.index || !leads_to(&port, netns))
 		return err_set(err, ELNRNG,
 			       "interface %s of the container has no peer in this network namespace (index %u): "
 			       "the runtime must call moat in the namespace that the primary plugin used",

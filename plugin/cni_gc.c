@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "moat/podstore.h"
+#include "moat/release.h"
 #include "moat/text.h"
 #include "plugin/cni.h"
 #include "plugin/forget.h"
-#include "plugin/port.h"
 
 #define VALID_KEY "cni.dev/valid-attachments"
 
@@ -56,7 +56,7 @@ static bool is_valid(const struct collection *c, const char *key)
 /* The runtime has forgotten it, but its pod may still run: closed or not, what guards it stays. */
 static void consider(struct collection *c, const struct attachment *a, const char *key)
 {
-	if (a->port[0] && !port_is_gone(a))
+	if (a->port[0] && !release_is_due(a))
 		cni_warn("GC: attachment %s is not in the runtime's list, but its port %s is there: kept", TEXT(key), TEXT(a->port));
 	else
 		VEC_PUSH(&c->doomed, mem_strdup(key));

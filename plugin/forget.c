@@ -6,46 +6,24 @@
 #include "moat/conntrack.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
+#include "moat/release.h"
 #include "moat/text.h"
 #include "plugin/notify.h"
-#include "plugin/port.h"
 
 static bool is_other(const char *owner, const char *key)
 {
 	return owner && strcmp(owner, key) != 0;
 }
 
-/*
- * A writer that did not wait for the lock may have given the port's name to a new attachment after we looked and before our batch.
- * Its port would be open to link-local sources now: it is closed again, and the daemon asked for its policy.
- */
-static void close_new_owner(const char *port, const char *key)
-{
-	CLEAN_FREE char *owner = podstore_owner_of_port(port);
-	struct attachment *a = NULL;
-	struct err err;
-
-	if (!is_other(owner, key) || podstore_get(owner, &a, &err) < 0)
-		return;
-	if (pod_close(a, NULL, 0, &err) < 0)
-		cni_warn("attachment %s may be without its guard: %s", TEXT(owner), err.text);
-	notify_attach(owner, 0);
-	attachment_free(a);
-}
-
 /* Second half of one. */
 static int release(const struct attachment *a, struct err *err)
 {
-	CLEAN_FREE char *key = attachment_key(a), *owner = podstore_owner_of_port(a->port);
+	CLEAN_FREE char *reclosed = NULL;
+	int code = release_attachment(a, &reclosed, err);
 
-	if (a->port[0] && !is_other(owner, key)) {
-		int r = pod_release_port(a->port, err);
-
-		if (r < 0)
-			return r;
-		close_new_owner(a->port, key);
-	}
-	return podstore_remove(a, err);
+	if (reclosed)
+		notify_attach(reclosed, 0);
+	return code;
 }
 
 static void release_if_gone(const struct attachment *a, void *arg)
@@ -54,7 +32,7 @@ static void release_if_gone(const struct attachment *a, void *arg)
 	struct err err;
 
 	(void)arg;
-	if (port_is_gone(a) && release(a, &err) < 0)
+	if (release_is_due(a) && release(a, &err) < 0)
 		cni_warn("attachment %s cannot be forgotten yet: %s", TEXT(key), err.text);
 }
 
@@ -108,7 +86,7 @@ static int forget_unreadable(const char *key, const struct err *why, struct cni_
 		return 0;
 	}
 	code = withdraw(a, key, e);
-	if (!code && (!a->port[0] || port_is_gone(a))) {
+	if (!code && (!a->port[0] || release_is_due(a))) {
 		if (release(a, &err) < 0)
 			cni_warn("attachment %s: %s", TEXT(key), err.text);
 	} else if (!code && (podstore_put(a, &err) < 0 || podstore_mark_closing(a, &err) < 0)) {
@@ -152,7 +130,7 @@ int forget_attachment(const char *key, struct cni_error *e)
 	}
 	if (lock >= 0)
 		forget_closing();
-	else if (!code && a && port_is_gone(a) && release(a, &err) < 0)
+	else if (!code && a && release_is_due(a) && release(a, &err) < 0)
 		cni_warn("attachment %s cannot be forgotten yet: %s", TEXT(key), err.text);
 	attachment_free(a);
 	return code;

@@ -7,9 +7,9 @@
 #include "moat/link.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
+#include "moat/release.h"
 #include "moat/text.h"
 #include "plugin/forget.h"
-#include "plugin/port.h"
 
 /* Who owned the addresses, the port's name or the key before: at most one each. */
 struct former {
@@ -122,7 +122,7 @@ static void replace_own(const struct attachment *a, const struct attachment *old
 	if (pod_withdraw(old, &err) < 0)
 		cni_warn("an earlier attachment of the same name is still in the ruleset: %s", err.text);
 	owner = podstore_owner_of_port(old->port);
-	if (!owner && port_is_gone(old) && pod_release_port(old->port, &err) < 0)
+	if (!owner && release_is_due(old) && pod_release_port(old->port, &err) < 0)
 		cni_warn("port %s of an earlier attachment is still in the ruleset: %s", TEXT(old->port), err.text);
 }
 

@@ -47,12 +47,3 @@ int port_find(const struct cni_call *call, struct link *ret, struct cni_error *e
 	*ret = port;
 	return 0;
 }
-
-bool port_is_gone(const struct attachment *a)
-{
-	struct link link;
-	struct err err;
-	int r = link_by_index(a->port_index, &link, &err);
-
-	return r == -ENODEV || (r == 0 && strcmp(link.name, a->port) != 0);
-}

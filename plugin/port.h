@@ -3,14 +3,10 @@
 #ifndef MOAT_PLUGIN_PORT_H
 #define MOAT_PLUGIN_PORT_H
 
-#include "moat/attachment.h"
 #include "moat/link.h"
 #include "plugin/cni.h"
 
 /* CNI_UNSUPPORTED_PRIMARY: not a veth, its peer is elsewhere, or it is enslaved, so that frames pass below the rules. */
 int port_find(const struct cni_call *call, struct link *ret, struct cni_error *e);
-
-/* Is the attachment's port gone, or no longer under its name? Not if the kernel cannot be asked. */
-bool port_is_gone(const struct attachment *a);
 
 #endif

@@ -14,10 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "moat/link.h"
 #include "moat/log.h"
-#include "moat/pod.h"
 #include "moat/podstore.h"
+#include "moat/release.h"
 
 #define WATCHED (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR)
 
@@ -169,20 +168,16 @@ static void watch_store(struct attachments *a)
 
 static void release_if_gone(const struct attachment *stored, void *arg)
 {
-	CLEAN_FREE char *key = attachment_key(stored), *owner = podstore_owner_of_port(stored->port);
-	struct link link;
+	CLEAN_FREE char *key = attachment_key(stored), *reclosed = NULL;
+	struct attachments *a = arg;
 	struct err err;
-	int code = link_by_index(stored->port_index, &link, &err);
 
-	(void)arg;
-	if (code == 0 ? !strcmp(link.name, stored->port) : code != -ENODEV)
-		return; /* it is there, or nobody can say: its port stays closed */
-	if ((!owner || !strcmp(owner, key)) && pod_release_port(stored->port, &err) < 0) {
-		log_warn("port-not-released attachment=%s error=\"%s\"", TEXT(key), err.text);
+	if (!release_is_due(stored))
 		return;
-	}
-	if (podstore_remove(stored, &err) < 0)
-		log_warn("attachment-not-removed attachment=%s error=\"%s\"", TEXT(key), err.text);
+	if (release_attachment(stored, &reclosed, &err) < 0)
+		log_warn("attachment-not-released attachment=%s error=\"%s\"", TEXT(key), err.text);
+	if (reclosed && attachments_read(a, reclosed, true) && a->changed)
+		a->changed(a->arg);
 }
 
 void attachments_release_closed(struct attachments *a)

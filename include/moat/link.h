@@ -12,6 +12,7 @@ struct link {
 	char name[IF_NAMESIZE];
 	uint32_t index;
 	uint32_t peer_index;   /* veth: index of the other end in its own namespace; 0 if none */
+	int32_t peer_nsid;     /* number that this namespace gives to the peer's; -1: the peer is here too */
 	uint32_t master_index; /* 0 if not enslaved */
 	char kind[16];         /* "veth", "bridge", …; "" for none */
 };
@@ -28,7 +29,7 @@ int link_in_netns(const char *netns, const char *ifname, struct link *ret, struc
 
 /*
  * The port of a container: looks `ifname` up in `netns`, then its veth peer here by index, and checks that the peer names it
- * back. Errors besides those above: -EMEDIUMTYPE the interface is not a veth (macvlan, ipvlan, host-device …: kind in err);
+ * back, in that very namespace. Errors besides those above: -EMEDIUMTYPE the interface is not a veth (macvlan, ipvlan, host-device …: kind in err);
  * -ELNRNG its peer is not in this namespace.
  */
 int link_port_of(const char *netns, const char *ifname, struct link *ret_port, struct err *err);

@@ -127,6 +127,19 @@ static void clear_unreadable(struct attachments *a)
 	VEC_DONE(&a->unreadable);
 }
 
+/* A store that somebody removed says nothing about pods that run. */
+static bool store_is_there(struct attachments *a)
+{
+	CLEAN_FREE char *pods = mem_printf("%s/pods", podstore_dir());
+	struct unreadable_attachment u = {.key = NULL};
+
+	if (access(pods, F_OK) == 0 || !a->known)
+		return true;
+	snprintf(u.error, sizeof(u.error), "the pod store %.200s is gone", TEXT(pods));
+	VEC_PUSH(&a->unreadable, u);
+	return false;
+}
+
 bool attachments_read_all(struct attachments *a)
 {
 	struct full_read read = {.a = a};
@@ -136,6 +149,8 @@ bool attachments_read_all(struct attachments *a)
 	clear_unreadable(a);
 	HASH_ITER(hh, a->known, known, next)
 		known->seen = false;
+	if (!store_is_there(a))
+		return false;
 	if (podstore_each(NULL, on_stored, on_unreadable, &read, &err) < 0) {
 		log_warn("pod-store-unreadable error=\"%s\" in-force=what-stands", err.text);
 		return read.changed;

@@ -14,12 +14,12 @@
 
 #include "moat/nl.h"
 
-#define PLAIN_DUMP_MAX 4096 /* entries; a plain dump copies some 0.4 µs each, a walk of the default table takes as long as 500–1,000 of them */
+#define PLAIN_DUMP_MAX 4096 /* entries per address asked for; a plain dump copies some 0.4 µs each, a walk of the default table takes as long as 500–1,000 of them */
 #define FILTER_IP_SRC (1u << 0) /* CTA_FILTER_F_CTA_IP_SRC and _DST of net/netfilter/nf_internals.h: not in a header for users */
 #define FILTER_IP_DST (1u << 1)
 
 struct sweep {
-	const struct addr *addrs;
+	struct addr *addrs; /* sorted */
 	size_t n_addrs;
 	conntrack_match_fn match;
 	void *arg;
@@ -79,13 +79,20 @@ static void read_tuple(const struct nlattr *tuple, struct addr *source, struct a
 	}
 }
 
+static int by_addr(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+static bool is_one(const struct sweep *s, const struct addr *a)
+{
+	return bsearch(a, s->addrs, s->n_addrs, sizeof(s->addrs[0]), by_addr) != NULL;
+}
+
 static bool concerns(const struct sweep *s, const struct conntrack_flow *flow)
 {
-	for (size_t i = 0; i < s->n_addrs; i++)
-		if (addr_equal(&flow->source, &s->addrs[i]) || addr_equal(&flow->destination, &s->addrs[i]) ||
-		    addr_equal(&flow->reply_source, &s->addrs[i]) || addr_equal(&flow->reply_destination, &s->addrs[i]))
-			return true;
-	return false;
+	return is_one(s, &flow->source) || is_one(s, &flow->destination) || is_one(s, &flow->reply_source) ||
+	       is_one(s, &flow->reply_destination);
 }
 
 /* By its own tuple, zone and number: exactly this entry, or one that is gone. */
@@ -203,13 +210,17 @@ static int dump_filtered(struct nl *nl, struct sweep *s)
 int conntrack_delete(const struct addr *addrs, size_t n_addrs, conntrack_match_fn match, void *arg, size_t *ret_deleted,
 		     struct err *err)
 {
-	struct sweep s = {.addrs = addrs, .n_addrs = n_addrs, .match = match, .arg = arg};
+	CLEAN_FREE struct addr *sorted = mem_alloc((n_addrs + 1) * sizeof(*sorted));
+	struct sweep s = {.addrs = sorted, .n_addrs = n_addrs, .match = match, .arg = arg};
 	struct nl nl;
 	uint32_t entries;
 	int code;
 
 	if (ret_deleted)
 		*ret_deleted = 0;
+	for (size_t i = 0; i < n_addrs; i++)
+		sorted[i] = addrs[i];
+	qsort(sorted, n_addrs, sizeof(*sorted), by_addr);
 	code = n_addrs ? nl_open(&nl, NETLINK_NETFILTER, err) : 0;
 	if (code < 0 || !n_addrs)
 		return code;
@@ -220,7 +231,7 @@ int conntrack_delete(const struct addr *addrs, size_t n_addrs, conntrack_match_f
 	}
 	entries = count_entries(&nl);
 	do { /* a table that is resized during the dump: once more */
-		code = !entries ? 0 : entries <= PLAIN_DUMP_MAX ? dump_all(&nl, &s) : dump_filtered(&nl, &s);
+		code = !entries ? 0 : entries <= PLAIN_DUMP_MAX * n_addrs ? dump_all(&nl, &s) : dump_filtered(&nl, &s);
 	} while (code == -EINTR);
 	nl_close(&s.deleter);
 	nl_close(&nl);

@@ -121,6 +121,8 @@ static const char *policy_text(const struct local_pod *pod, enum direction d)
 {
 	const struct profile *p = pod->profile[d];
 
+	if (!p) /* no source is synced yet */
+		return "as it stands";
 	if (p->open)
 		return "open";
 	if (profile_is_empty(p))
@@ -169,6 +171,7 @@ static cJSON *kernel_status(struct daemon *d)
 	add_text(status, "trouble", d->trouble[0] ? d->trouble : NULL);
 	cJSON_AddBoolToObject(status, "upToDate", d->reconcile.built);
 	cJSON_AddBoolToObject(status, "rulesetIntact", ruleset_prove(&d->reconcile.nl, &damage) == 0);
+	cJSON_AddNumberToObject(status, "pendingPods", (double)d->reconcile.pending.n);
 	cJSON_AddNumberToObject(status, "runs", (double)stats->runs);
 	cJSON_AddNumberToObject(status, "rebuilds", (double)stats->rebuilds);
 	cJSON_AddNumberToObject(status, "failures", (double)stats->failures);

@@ -168,6 +168,9 @@ static void print_kernel(const cJSON *status)
 	       number_of(kernel, "maxMicroseconds") / 1000, number_of(kernel, "connectionsRevoked"));
 	if (*text_of(kernel, "trouble"))
 		printf("  ! %s\n", text_of(kernel, "trouble"));
+	if (number_of(kernel, "pendingPods") > 0)
+		printf("  ! %.0f pods have not got their policy yet: the kernel has other chains than the pod store says\n",
+		       number_of(kernel, "pendingPods"));
 	if (number_of(kernel, "doubledAddresses") > 0)
 		printf("  ! %.0f addresses are claimed by more than one pod\n", number_of(kernel, "doubledAddresses"));
 	printf("packets    denied: %.0f ingress, %.0f egress; observed: %.0f ingress, %.0f egress; lost: %.0f\n",

@@ -26,20 +26,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "moat/dump.h"
 #include "moat/log.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
 #include "moat/ruleset.h"
+#include "policyd/reconcile_internal.h"
 
 #define LOCK_WAIT_MS 50 /* plugins hold the lock for some milliseconds; batches are right without it too */
-
-/* Which chains of a group there are: one per direction and end that some profile has used. */
-struct group_chains {
-	struct group *group;
-	bool variant[PROGRAM_VARIANTS];
-	UT_hash_handle hh;
-};
 
 static uint64_t now_us(void)
 {
@@ -108,8 +101,7 @@ void reconcile_distrust_chain(struct reconcile *r, const char *chain)
 	}
 }
 
-/* One transaction under the lock that all of moat's writers share: held for the send only. */
-static int commit(struct reconcile *r, struct txn *t, struct err *err)
+int reconcile_commit(struct reconcile *r, struct txn *t, struct err *err)
 {
 	CLEAN_CLOSE int lock = podstore_lock(LOCK_WAIT_MS, NULL);
 	int code = txn_commit(t, &r->nl, err);
@@ -177,8 +169,7 @@ static void prepare_members(struct reconcile *r, struct txn *t)
 	free(changed.v);
 }
 
-/* A pod that may no longer reach its node loses that before the swap, one that may gets it after. */
-static void node_open(struct txn *t, const struct local_pod *pod, bool open)
+void reconcile_node_open(struct txn *t, const struct local_pod *pod, bool open)
 {
 	struct key key = key_of_port(pod->attachment->port);
 
@@ -201,9 +192,9 @@ static int prepare(struct reconcile *r, const struct local_pod_list *pods, struc
 			prepare_group(r, t, r->surroundings.every_pod, -1);
 		for (int d = 0; d < DIRECTION_COUNT; d++)
 			prepare_profile(r, t, pods->v[i]->profile[d]);
-		node_open(t, pods->v[i], false);
+		reconcile_node_open(t, pods->v[i], false);
 	}
-	return commit(r, t, err);
+	return reconcile_commit(r, t, err);
 }
 
 static void targets_of(const struct reconcile *r, const struct local_pod *pod, char buf[][CHAIN_NAME_MAX],
@@ -260,7 +251,13 @@ static int put_lost_pod(struct reconcile *r, const struct local_pod *pod, struct
 	struct txn *t = txn_new();
 	targets_of(r, pod, buf, target);
 	pod_put(t, pod->attachment, target);
-	return commit(r, t, err);
+	return reconcile_commit(r, t, err);
+}
+
+/* The kernel has something else than the store says: this pod's trouble, not everybody's. */
+static bool is_of_one_pod(int code)
+{
+	return code == -ENOENT || code == -EBUSY || code == -EEXIST;
 }
 
 static int swap_one_by_one(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
@@ -272,13 +269,15 @@ static int swap_one_by_one(struct reconcile *r, const struct local_pod_list *pod
 		int code;
 
 		swap_pod(r, t, pods->v[i]);
-		code = commit(r, t, err);
+		code = reconcile_commit(r, t, err);
 		if (code == -ENOENT)
 			code = put_lost_pod(r, pods->v[i], err);
-		if (code < 0) {
+		if (code < 0)
 			log_warn("pod-not-updated attachment=%s error=\"%s\"", TEXT(pods->v[i]->key), err->text);
+		if (is_of_one_pod(code))
+			note_pending(r, pods->v[i]);
+		else if (code < 0)
 			result = code;
-		}
 	}
 	return result;
 }
@@ -290,7 +289,7 @@ static int swap(struct reconcile *r, const struct local_pod_list *pods, struct e
 
 	for (size_t i = 0; i < pods->n; i++)
 		swap_pod(r, t, pods->v[i]);
-	code = commit(r, t, err);
+	code = reconcile_commit(r, t, err);
 	if (code == -ENOENT)
 		code = swap_one_by_one(r, pods, err);
 	return code;
@@ -301,101 +300,6 @@ static void note_pods(struct reconcile *r, const struct local_pod_list *pods)
 	for (size_t i = 0; i < pods->n; i++)
 		for (size_t j = 0; j < pods->v[i]->attachment->n_addrs; j++)
 			revoke_note(&r->revoke, &pods->v[i]->attachment->addrs[j]);
-}
-
-static void clean_profiles(struct reconcile *r, struct txn *t)
-{
-	for (struct profile *p = cluster_profiles(r->cluster), *next; p; p = next) {
-		next = p->hh.next;
-		if (p->refs)
-			continue;
-		if (p->installed)
-			program_delete_profile(t, p, r->epoch);
-		cluster_forget_profile(r->cluster, p);
-	}
-}
-
-static void clean_groups(struct reconcile *r, struct txn *t)
-{
-	for (struct group *g = cluster_groups(r->cluster), *next; g; g = next) {
-		struct group_chains *gc;
-
-		next = g->hh.next;
-		if (g->refs)
-			continue;
-		HASH_FIND_PTR(r->group_chains, &g, gc);
-		for (unsigned v = 0; gc && v < PROGRAM_VARIANTS; v++)
-			if (gc->variant[v])
-				program_delete_group_chain(t, g, v, r->epoch);
-		if (gc) {
-			HASH_DEL(r->group_chains, gc);
-			free(gc);
-		}
-		if (g->installed)
-			program_delete_group_sets(t, g, r->epoch);
-		cluster_forget_group(r->cluster, g);
-	}
-}
-
-static int clean(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
-{
-	struct txn *t = txn_new();
-
-	for (size_t i = 0; i < pods->n; i++)
-		node_open(t, pods->v[i], true);
-	clean_profiles(r, t);
-	clean_groups(r, t);
-	return commit(r, t, err);
-}
-
-struct names {
-	struct reconcile *r;
-	VEC(char *) old;
-};
-
-static void collect_old(const char *name, void *arg)
-{
-	struct names *names = arg;
-	bool current;
-
-	if (program_owns_name(name, names->r->epoch, &current) && !current)
-		VEC_PUSH(&names->old, mem_strdup(name));
-}
-
-static void names_done(struct names *names)
-{
-	for (size_t i = 0; i < names->old.n; i++)
-		free(names->old.v[i]);
-	VEC_DONE(&names->old);
-}
-
-/* What other epochs left: chains are emptied first, then maps (they refer to chains), chains and sets go. */
-static int clean_old_epochs(struct reconcile *r, struct err *err)
-{
-	struct names chains = {.r = r}, sets = {.r = r};
-	struct txn *t = txn_new();
-	int code = dump_chains(&r->nl, collect_old, &chains);
-
-	if (code == 0)
-		code = dump_sets(&r->nl, collect_old, &sets);
-	if (code < 0) {
-		txn_free(t);
-		code = err_errno(err, -code, "list what stands in table inet moat");
-	} else {
-		for (size_t i = 0; i < chains.old.n; i++)
-			txn_flush_chain(t, chains.old.v[i]);
-		for (int maps = 1; maps >= 0; maps--) {
-			for (size_t i = 0; i < sets.old.n; i++)
-				if ((sets.old.v[i][0] == 'm') == maps)
-					txn_delete_set(t, sets.old.v[i]);
-			for (size_t i = 0; maps && i < chains.old.n; i++)
-				txn_delete_chain(t, chains.old.v[i]);
-		}
-		code = commit(r, t, err);
-	}
-	names_done(&chains);
-	names_done(&sets);
-	return code;
 }
 
 static void new_epoch(struct reconcile *r)
@@ -431,7 +335,7 @@ static int ensure_static(struct reconcile *r, const struct local_pod_list *all, 
 			target[d] = pod_closed_target(all->v[i]->mode, (enum direction)d);
 		pod_put(t, all->v[i]->attachment, target);
 	}
-	return commit(r, t, err);
+	return reconcile_commit(r, t, err);
 }
 
 static void all_pods(struct reconcile *r, struct local_pod_list *ret)
@@ -455,7 +359,7 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 		if (revoke_sweep(&r->revoke, false, false, r->cluster, &r->nl, &deleted, &sweep) < 0)
 			log_warn("revocation-failed error=\"%s\"", sweep.text);
 		r->stats.revoked += deleted;
-		code = clean(r, pods, err);
+		code = reconcile_clean(r, pods, err);
 	}
 	return code;
 }
@@ -472,7 +376,7 @@ static int rebuild(struct reconcile *r, struct err *err)
 	if (code == 0)
 		code = apply(r, &all, err);
 	if (code == 0)
-		code = clean_old_epochs(r, err);
+		code = reconcile_clean_old_epochs(r, err);
 	free(all.v);
 	return code;
 }

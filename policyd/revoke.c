@@ -38,9 +38,11 @@ void revoke_done(struct revoke *r)
 	VEC_DONE(&r->looked);
 }
 
+#define DEDUPLICATE_MAX 256 /* beyond that a double costs less than looking for it */
+
 static void note(struct addr_vec *v, const struct addr *addr)
 {
-	for (size_t i = 0; i < v->n; i++)
+	for (size_t i = 0; i < v->n && v->n < DEDUPLICATE_MAX; i++)
 		if (addr_equal(&v->v[i], addr))
 			return;
 	VEC_PUSH(v, *addr);

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The pod store is lost while pods run: a daemon that starts then closes what nobody owns, and others do not suffer.
+#
+#   node --- a, b, later            as on top of lib.sh
+. "$(dirname "$0")/lib.sh"
+
+topology
+manifest_namespace default
+manifest open <<END
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: open, namespace: default }
+spec: { podSelector: {}, policyTypes: [ Ingress, Egress ], ingress: [ { ports: [ { port: 80 } ] } ], egress: [ { ports: [ { port: 80 } ] } ] }
+END
+daemon_start
+pod_add a
+pod_add b
+manifest_pod a
+manifest_pod b
+eventually allow a b 80
+
+step "an attachment without its state file is closed by the next daemon"
+daemon_stop KILL
+allow a b 80
+rm /run/moat/pods/$NETWORK/b-*
+daemon_start
+eventually deny a b 80
+pod_add later
+manifest_pod later
+eventually allow later a 80
+"$BUILD/moatctl" status >$T/status || fail "status: $(cat $T/status)"
+grep -q 'up to date' $T/status || fail "status: $(cat $T/status)"
+if nft list chains inet | grep -oE '(p|g..)-[0-9a-f]{32}-[0-9a-f]+' | sed 's/.*-//' | sort -u | sed 1d | grep -q .; then
+	fail "chains of a former daemon are left: $(nft list chains inet)"
+fi
+
+step "its address can be had again"
+old4=${ADDR4[b]} old6=${ADDR6[b]}
+in_netns b ip link del eth0
+pod_forget b
+rm -f /run/ipam/$NETWORK/"$old4" /run/ipam/$NETWORK/"$old6"
+pod_add heir "$old4/24" "$old6/64"
+deny ext heir 80
+manifest_remove pod-b
+manifest_pod heir
+eventually allow a heir 80
+
+# What nobody owns stays closed until somebody takes the table away: here, the story.
+daemon_stop
+nft delete table inet moat
+find /run/moat/ports -name 'veth*' -lname "*$NETWORK/b-*" -delete
+finish

@@ -14,11 +14,18 @@ pod_add b
 allow_all a ext
 hold_start in ext tcp "${ADDR4[a]}" 80
 hold_start out a udp "${ADDR6[ext]}" 80
+# A flow that has seen both directions, and of which only what comes in is asked later: 100 packets now, 500 after DEL.
+count_start both a "${ADDR4[a]}" 5005
+probe_in ext flood udp "${ADDR4[a]}" 5005 --sport 5006 --rate 100 --seconds 1 >/dev/null
+probe_in a raw udp --saddr "${ADDR4[a]}" --sport 5005 --daddr "${ADDR4[ext]}" --dport 5006
 
 step "moat's DEL ends open flows"
 cni del a --only moat
 hold_dead in
 hold_dead out
+probe_in ext flood udp "${ADDR4[a]}" 5005 --sport 5006 --rate 500 --seconds 1 >/dev/null
+count_stop both
+((RECEIVED == 100)) || fail "$RECEIVED of 100 packets before DEL and 500 after it arrived"
 deny_all a ext
 deny_all a b
 deny_all ext a

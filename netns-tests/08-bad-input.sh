@@ -81,8 +81,8 @@ refused 100 /etc/passwd "$(with_prev "${good/\/run\/netns\/a//etc/passwd}")" CNI
 refused 102 /run/netns/ext "$(with_prev "$good")" CNI_NETNS=/run/netns/ext # a result that is about another namespace
 refused 101 eth7 "$(with_prev "${good//eth0/eth7}")" CNI_IFNAME=eth7
 # The interface whose address it is has no peer on this node, or one that belongs to a bridge.
-in_netns a ip tuntap add tun0 mode tap
-refused 102 veth "$(with_prev "${good//eth0/tun0}")" CNI_IFNAME=tun0
+in_netns a ip link add eth1 type bridge
+refused 102 veth "$(with_prev "${good//eth0/eth1}")" CNI_IFNAME=eth1
 ip link add br0 type bridge
 ip link set port-a master br0
 refused 102 bridge "$(with_prev "$good")"
@@ -99,7 +99,7 @@ mount -t tmpfs -o size=8k,mode=0700 tmpfs $T/full
 dd if=/dev/zero of=$T/full/filler bs=4k 2>/dev/null || true
 refused 5 "" "$(with_prev "$good")" MOAT_RUN_DIR=$T/full
 plugin_fails 50 "" STATUS "" "$(config)" MOAT_RUN_DIR=$T/full
-mount -o remount,ro $T/full
+mount -o remount,bind,ro $T/full
 refused 5 "" "$(with_prev "$good")" MOAT_RUN_DIR=$T/full
 umount $T/full
 

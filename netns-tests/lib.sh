@@ -26,6 +26,7 @@ fi
 mount -t tmpfs -o mode=0755 tmpfs /run
 unset MOAT_RUN_DIR XDG_RUNTIME_DIR CNI_ARGS CNI_COMMAND CNI_CONTAINERID CNI_NETNS CNI_IFNAME CNI_PATH
 umask 022
+PATH=$PATH:/usr/sbin:/sbin # where Debian keeps nft and ip, and does not show them to users
 
 T=/run/story # all files of the story, gone with its mount namespace
 mkdir -p $T

@@ -167,10 +167,12 @@ static cJSON *kernel_status(struct daemon *d)
 	const struct reconcile_stats *stats = &d->reconcile.stats;
 	cJSON *status = cJSON_CreateObject();
 	struct err damage;
+	int code;
 
 	add_text(status, "trouble", d->trouble[0] ? d->trouble : NULL);
 	cJSON_AddBoolToObject(status, "upToDate", d->reconcile.built);
-	cJSON_AddBoolToObject(status, "rulesetIntact", ruleset_prove(&d->reconcile.nl, &damage) == 0);
+	code = ruleset_prove(&d->reconcile.nl, &damage);
+	cJSON_AddStringToObject(status, "ruleset", code == 0 ? "intact" : code == -ENOENT ? "absent" : damage.text);
 	cJSON_AddNumberToObject(status, "pendingPods", (double)d->reconcile.pending.n);
 	cJSON_AddNumberToObject(status, "runs", (double)stats->runs);
 	cJSON_AddNumberToObject(status, "rebuilds", (double)stats->rebuilds);

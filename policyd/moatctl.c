@@ -164,7 +164,7 @@ static void print_kernel(const cJSON *status)
 
 	printf("kernel     %s, ruleset %s; last change %.2f ms, slowest %.2f ms; %.0f connections revoked\n",
 	       is_true(kernel, "upToDate") ? "up to date" : "NOT up to date",
-	       is_true(kernel, "rulesetIntact") ? "intact" : "DAMAGED", number_of(kernel, "lastMicroseconds") / 1000,
+	       text_of(kernel, "ruleset"), number_of(kernel, "lastMicroseconds") / 1000,
 	       number_of(kernel, "maxMicroseconds") / 1000, number_of(kernel, "connectionsRevoked"));
 	if (*text_of(kernel, "trouble"))
 		printf("  ! %s\n", text_of(kernel, "trouble"));

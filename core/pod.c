@@ -196,12 +196,16 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 	if (code < 0)
 		return code;
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		struct key port = key_of_port(a->port);
+		char unused[CHAIN_NAME_MAX];
 		struct txn *t = txn_new();
 
 		if (ruleset_prove(&nl, err) < 0) {
 			ruleset_put(t);
 			podstore_each(NULL, reclose, NULL, t, NULL);
 		}
+		if (txn_read_verdict(&nl, &set_node_open, port, unused) == 0) /* a former owner's of the port's name */
+			txn_discard_element(t, &set_node_open, port, NULL);
 		if (attempt > 0)
 			evict_strangers(t, &nl, a, former, n_former);
 		else

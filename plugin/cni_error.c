@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "moat/text.h"
 
@@ -58,6 +59,12 @@ int cni_fail_cause(struct cni_error *e, enum cni_code code, const struct err *ca
 	va_end(args);
 	text_escape(cause->text, e->details, sizeof(e->details));
 	e->code = code_of_cause(code, cause->code);
+	if (e->code == CNI_NOT_PERMITTED) {
+		size_t used = strlen(e->msg);
+
+		snprintf(e->msg + used, sizeof(e->msg) - used,
+			 "; the runtime must run moat with CAP_NET_ADMIN and CAP_SYS_ADMIN in the node's network namespace");
+	}
 	return (int)e->code;
 }
 

@@ -169,7 +169,8 @@ static void prepare_members(struct reconcile *r, struct txn *t)
 	free(changed.v);
 }
 
-void reconcile_node_open(struct txn *t, const struct local_pod *pod, bool open)
+/* A pod that may no longer reach its node loses that before the swap, one that may gets it with the swap. */
+static void node_open(struct txn *t, const struct local_pod *pod, bool open)
 {
 	struct key key = key_of_port(pod->attachment->port);
 
@@ -192,7 +193,7 @@ static int prepare(struct reconcile *r, const struct local_pod_list *pods, struc
 			prepare_group(r, t, r->surroundings.every_pod, -1);
 		for (int d = 0; d < DIRECTION_COUNT; d++)
 			prepare_profile(r, t, pods->v[i]->profile[d]);
-		reconcile_node_open(t, pods->v[i], false);
+		node_open(t, pods->v[i], false);
 	}
 	return reconcile_commit(r, t, err);
 }
@@ -212,6 +213,7 @@ static void swap_pod(const struct reconcile *r, struct txn *t, const struct loca
 	targets_of(r, pod, buf, target);
 	for (int d = 0; d < DIRECTION_COUNT; d++)
 		pod_put_target(t, pod->attachment, (enum direction)d, target[d]);
+	node_open(t, pod, true); /* together with chains of this very attachment: never for a port that was released */
 }
 
 /* A plugin that has written its state file sends its batch within this time, or was killed: milliseconds. */
@@ -251,6 +253,7 @@ static int put_lost_pod(struct reconcile *r, const struct local_pod *pod, struct
 	struct txn *t = txn_new();
 	targets_of(r, pod, buf, target);
 	pod_put(t, pod->attachment, target);
+	node_open(t, pod, true);
 	return reconcile_commit(r, t, err);
 }
 
@@ -359,7 +362,7 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 		if (revoke_sweep(&r->revoke, false, false, r->cluster, &r->nl, &deleted, &sweep) < 0)
 			log_warn("revocation-failed error=\"%s\"", sweep.text);
 		r->stats.revoked += deleted;
-		code = reconcile_clean(r, pods, err);
+		code = reconcile_clean(r, err);
 	}
 	return code;
 }

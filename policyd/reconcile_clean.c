@@ -43,12 +43,10 @@ static void clean_groups(struct reconcile *r, struct txn *t)
 	}
 }
 
-int reconcile_clean(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
+int reconcile_clean(struct reconcile *r, struct err *err)
 {
 	struct txn *t = txn_new();
 
-	for (size_t i = 0; i < pods->n; i++)
-		reconcile_node_open(t, pods->v[i], true);
 	clean_profiles(r, t);
 	clean_groups(r, t);
 	return reconcile_commit(r, t, err);

@@ -15,10 +15,7 @@ struct group_chains {
 /* Commits and frees one transaction, under the lock that all of moat's writers share: held for the send only. */
 int reconcile_commit(struct reconcile *r, struct txn *t, struct err *err);
 
-/* A pod that may no longer reach its node loses that before the swap (open false), one that may gets it after (true). */
-void reconcile_node_open(struct txn *t, const struct local_pod *pod, bool open);
-
-int reconcile_clean(struct reconcile *r, const struct local_pod_list *pods, struct err *err);
+int reconcile_clean(struct reconcile *r, struct err *err);
 /* Deletes what other epochs made; chains of pods that nobody owns are closed first if they stand in the way. */
 int reconcile_clean_old_epochs(struct reconcile *r, struct err *err);
 

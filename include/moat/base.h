@@ -25,7 +25,7 @@ char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2); /* caller frees */
  * Block-scope ownership: `CLEAN_FREE char *s = …` is freed at the end of its block; TAKE_PTR(s) hands it on.
  * CLEAN(fn) calls fn(&variable).
  */
-#define CLEAN(fn) __attribute__((cleanup(fn)))
+#define CLEAN(fn) __attribute__((cleanup(fn), unused)) /* some are there only for their end: a lock */
 void mem_clean_free(void *pointer_to_pointer);
 void mem_clean_close(int *fd); /* closes fd >= 0, keeps errno */
 #define CLEAN_FREE CLEAN(mem_clean_free)

@@ -20,6 +20,8 @@
 
 #include "moat/text.h"
 
+static void forget_messages(struct txn *t);
+
 struct txn *txn_new(void)
 {
 	return mem_zalloc(sizeof(struct txn));
@@ -33,8 +35,7 @@ void txn_free(struct txn *t)
 		nftnl_rule_free(t->rule);
 	if (t->elements)
 		nftnl_set_free(t->elements);
-	for (size_t i = 0; i < t->labels.n; i++)
-		free(t->labels.v[i]);
+	forget_messages(t);
 	VEC_DONE(&t->labels);
 	VEC_DONE(&t->tags);
 	free(t->bytes);
@@ -59,6 +60,24 @@ struct nlmsghdr *txn_message_begin(struct txn *t, void *scratch, uint16_t type, 
 	return nftnl_nlmsg_build_hdr(scratch, type, NFPROTO_INET, flags, (uint32_t)t->labels.n + 1);
 }
 
+static int send_and_read(struct txn *t, struct nl *nl, struct err *err);
+
+#define PART_BYTES (128u * 1024)
+
+void txn_allow_parts(struct txn *t, struct nl *nl)
+{
+	t->parts = nl;
+}
+
+static void forget_messages(struct txn *t)
+{
+	for (size_t i = 0; i < t->labels.n; i++)
+		free(t->labels.v[i]);
+	t->labels.n = 0;
+	t->len = 0;
+	t->set_id = 0;
+}
+
 void txn_message_end(struct txn *t, const struct nlmsghdr *nlh, char *label)
 {
 	size_t size = MNL_ALIGN(nlh->nlmsg_len);
@@ -71,6 +90,11 @@ void txn_message_end(struct txn *t, const struct nlmsghdr *nlh, char *label)
 	memcpy(t->bytes + t->len, nlh, nlh->nlmsg_len);
 	t->len += size;
 	VEC_PUSH(&t->labels, label);
+	if (t->parts && t->len > PART_BYTES) {
+		if (!t->part_error.code)
+			send_and_read(t, t->parts, &t->part_error);
+		forget_messages(t);
+	}
 }
 
 void txn_add_table(struct txn *t)
@@ -201,13 +225,18 @@ static bool read_verdict(struct txn *t, const struct nlmsghdr *nlh, int *result,
 
 int txn_commit(struct txn *t, struct nl *nl, struct err *err)
 {
+	txn_elements_flush(t);
+	if (t->part_error.code)
+		return err_set(err, t->part_error.code, "%s", t->part_error.text);
+	return t->labels.n ? send_and_read(t, nl, err) : 0;
+}
+
+static int send_and_read(struct txn *t, struct nl *nl, struct err *err)
+{
 	CLEAN_FREE char *buf = NULL;
 	int result = 0, sent;
 	bool done = false;
 
-	txn_elements_flush(t);
-	if (t->labels.n == 0)
-		return 0;
 	sent = send_batch(t, nl->fd);
 	if (sent < 0)
 		return err_errno(err, -sent, "nftables: send a batch of %zu bytes", t->len);

@@ -17,6 +17,8 @@ struct txn {
 	VEC(char *) labels; /* of message i, for errors: "add element ports" */
 	uint32_t set_id;    /* sets need a number of their own within a batch */
 	bool deletes;
+	struct nl *parts; /* txn_allow_parts: where parts go; NULL: all at once */
+	struct err part_error;
 
 	struct nftnl_set *elements; /* an element list still growing: queued before anything else is */
 	uint16_t elements_type;     /* NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM */

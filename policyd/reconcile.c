@@ -186,6 +186,7 @@ static int prepare(struct reconcile *r, const struct local_pod_list *pods, struc
 {
 	struct txn *t = txn_new();
 
+	txn_allow_parts(t, &r->nl);
 	prepare_members(r, t);
 	surroundings_prepare(&r->surroundings, t, r->cluster, &r->nl);
 	for (size_t i = 0; i < pods->n; i++) {

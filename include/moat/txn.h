@@ -65,6 +65,13 @@ void txn_free(struct txn *t); /* accepts NULL */
 bool txn_is_empty(const struct txn *t);
 size_t txn_bytes(const struct txn *t);
 
+/*
+ * Lets the transaction go to the kernel in parts, each whole or not at all, as it grows beyond what a socket's send buffer takes
+ * without privilege in the initial user namespace (net.core.wmem_max, 208 KiB by default). Only for what no rule uses yet.
+ * An error of a part is that of txn_commit; nothing is sent after it.
+ */
+void txn_allow_parts(struct txn *t, struct nl *nl);
+
 void txn_add_table(struct txn *t);
 void txn_delete_table(struct txn *t);
 void txn_add_chain(struct txn *t, const char *chain, const struct chain_hook *hook); /* hook NULL: a regular chain */

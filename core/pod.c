@@ -4,7 +4,7 @@
  * stopped between its decision and its send, a DEL that comes late) names chains that are gone, and the kernel refuses
  * its whole batch; it can never give the former owner's policy to the new one.
  *
- * The price is that an element of a map has one of several possible verdicts, and adding over another verdict is -EBUSY. The
+ * The price is that an element of a map has one of several possible verdicts, and adding over another verdict is -EEXIST or -EBUSY. The
  * first attempt trusts the pod store for who has an address; a refused one asks the kernel.
  */
 #include "moat/pod.h"

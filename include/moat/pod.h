@@ -18,7 +18,7 @@ const char *pod_chain_name(enum direction d, const struct attachment *a, const s
 
 /*
  * Queues the pod: the port guarded, each address with its pair of chains, which go to target[direction] (an end of
- * ruleset.h, or a profile's chain that an earlier transaction has made). Fails at commit with -EBUSY while another
+ * ruleset.h, or a profile's chain that an earlier transaction has made). Fails at commit with -EEXIST or -EBUSY while another
  * attachment has one of the addresses.
  */
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);

@@ -79,6 +79,7 @@ void reconcile_done(struct reconcile *r)
 	forget_pending(r);
 	VEC_DONE(&r->pending);
 	forget_group_chains(r);
+	surroundings_forget(&r->surroundings);
 	revoke_done(&r->revoke);
 	nl_close_detached(&r->nl);
 }

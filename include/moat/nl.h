@@ -21,7 +21,7 @@ void nl_close(struct nl *nl); /* accepts a closed or zeroed-with-fd--1 one */
 /*
  * nl_close for a process that is about to end. After a batch that deletes, the last close of the socket waits 10–15 ms for
  * nf_tables' destroy worker (nft_rcv_nl_event → nf_tables_trans_destroy_flush_work), though the kernel acknowledged after
- * 0.2 ms. A forked child that holds nothing else open does the waiting.
+ * 0.2 ms. A forked child that holds nothing else open does the waiting; nobody waits for it (a caller that goes on ignores SIGCHLD).
  */
 void nl_close_detached(struct nl *nl);
 

@@ -17,12 +17,18 @@ daemon_start() # [OPTION…]
 	wait_synced
 }
 
+# A daemon that is asked to end does so with success, and leaves no children unwaited for while it runs.
 daemon_stop() # [SIGNAL]
 {
-	kill "-${1:-TERM}" "$DAEMON"
-	wait "$DAEMON" 2>/dev/null || true
+	local signal=${1:-TERM} code=0
+	[ "$signal" != TERM ] || wait_until 2 childless || fail "children of the daemon are left: $(ps -o pid,stat,comm --ppid "$DAEMON")"
+	kill "-$signal" "$DAEMON"
+	wait "$DAEMON" 2>/dev/null || code=$?
+	[ "$signal" != TERM ] || ((code == 0)) || fail "the daemon ended with exit code $code"
 	DAEMON=
 }
+
+childless() { ! grep -qsE "^PPid:[[:space:]]*$DAEMON\$" /proc/[0-9]*/status; }
 
 daemon_pause() { kill -STOP "$DAEMON"; }
 daemon_resume() { kill -CONT "$DAEMON"; }

@@ -33,6 +33,8 @@ PROGRAMS    := $(patsubst plugin/main.c,$(BUILD)/moat,$(wildcard plugin/main.c))
 	$(patsubst policyd/main.c,$(BUILD)/moat-policyd,$(wildcard policyd/main.c)) \
 	$(patsubst policyd/moatctl.c,$(BUILD)/moatctl,$(wildcard policyd/moatctl.c))
 
+.SECONDARY: # objects of tests are kept between runs
+
 .PHONY: all
 all: $(PROGRAMS)
 

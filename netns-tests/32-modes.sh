@@ -100,6 +100,17 @@ counted egress "$egress" || fail "egress of chosen was not counted"
 allow ext chosen 80
 allow_all ext plain
 
+step "audit: a policy that changes, and a daemon that starts, take no connection away"
+hold_start watched ext tcp "${ADDR4[chosen]}" 81
+policy other default 'podSelector: {}, policyTypes: [ Ingress ]'
+settled
+daemon_stop TERM
+daemon_start --conflist $CONFLIST
+settled
+wait_until 10 hold_answered watched $(($(hold_count watched) + 40)) || fail "hold watched is dead" # past the last look
+policy_remove other
+settled
+
 step "strict, at once, with what was open"
 hold_start audited ext tcp "${ADDR4[chosen]}" 81
 hold_start audited6 ext tcp "${ADDR6[plain]}" 80

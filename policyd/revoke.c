@@ -78,6 +78,12 @@ static const struct local_pod *local_at(const struct sweep *s, const struct addr
 	return la ? la->pod : NULL;
 }
 
+/* What the chain's end only observes goes on, an open connection like a new one. */
+static bool lets_through(const struct profile *p, const struct addr *peer, uint8_t protocol, uint16_t port)
+{
+	return p->end == END_OBSERVE || profile_allows(p, peer, protocol, port);
+}
+
 /* The two questions of the ruleset, asked for a tracked flow: original source to the real destination behind NAT. */
 static bool is_denied(const struct sweep *s, const struct conntrack_flow *flow)
 {
@@ -86,9 +92,9 @@ static bool is_denied(const struct sweep *s, const struct conntrack_flow *flow)
 
 	if (source && source == destination)
 		return false; /* itself */
-	if (source && !profile_allows(source->profile[EGRESS], to, flow->protocol, flow->reply_source_port))
+	if (source && !lets_through(source->profile[EGRESS], to, flow->protocol, flow->reply_source_port))
 		return !(source->node_open && link_addr_is_local(to));
-	if (destination && !profile_allows(destination->profile[INGRESS], from, flow->protocol, flow->reply_source_port))
+	if (destination && !lets_through(destination->profile[INGRESS], from, flow->protocol, flow->reply_source_port))
 		return !link_addr_is_local(from); /* the node reaches its own pods */
 	return false;
 }

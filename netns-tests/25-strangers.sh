@@ -55,6 +55,19 @@ as_policy_says
 nft flush set inet moat "$(nft list sets inet | grep -oE 'a6-[0-9a-f]+-[0-9a-f]+' | head -n 1)"
 as_policy_says
 
+step "more notifications than the daemon's socket holds, and then a flush"
+daemon_pause
+nft 'add table inet other; add chain inet other c'
+for part in {1..40}; do # 12,000 of some 800 bytes in a megabyte
+	for ((i = 0; i < 300; i++)); do echo "add rule inet other c tcp dport $((part * 300 + i)) accept"; done | nft -f -
+done
+noticed=$(grep -c stranger-at-the-table "$DAEMON_LOG")
+daemon_resume
+wait_until 5 eval '(($(grep -c stranger-at-the-table "$DAEMON_LOG") > noticed))' || fail "the daemon did not notice the overrun"
+nft flush ruleset
+wait_until 2 nft list chain inet moat forward >/dev/null 2>&1 || fail "the table does not come back"
+as_policy_says
+
 step "an ADD that repairs closes every pod, and the daemon opens them again"
 daemon_pause
 nft flush chain inet moat forward

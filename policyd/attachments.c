@@ -221,8 +221,9 @@ static void on_link_event(uv_poll_t *handle, int status, int events)
 	char buf[16384];
 	ssize_t got;
 
-	(void)status;
 	(void)events;
+	if (status < 0) /* an overrun is an error of the socket, at which libuv stops polling for good */
+		uv_poll_start(handle, UV_READABLE, on_link_event);
 	while ((got = recv(a->links, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
 		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got))
 			gone |= nlh->nlmsg_type == RTM_DELLINK;

@@ -109,8 +109,9 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 	char buf[16384];
 	ssize_t got;
 
-	(void)status;
 	(void)events;
+	if (status < 0) /* an overrun is an error of the socket, at which libuv stops polling for good */
+		uv_poll_start(handle, UV_READABLE, on_readable);
 	while ((got = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT)) != 0) {
 		if (got < 0 && errno != EINTR && errno != ENOBUFS)
 			break;

@@ -125,7 +125,7 @@ START_TEST(wrong_conflist_changes_nothing_and_is_told)
 	ck_assert(!conflist_read(&conflist, c));
 	ck_assert_int_eq(mode(), MODE_PREVIEW);
 	ck_assert_msg(strstr(conflist.trouble, wrong[_i][1]), "%s", conflist.trouble);
-	put_entry("net", ", \"mode\": \"preview\"");
+	put_entry("net", ", \"mode\": \"audit\"");
 	conflist_read(&conflist, c);
 	ck_assert_str_eq(conflist.trouble, "");
 }

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# What things cost, side by side in one run. Included by the top Makefile. BENCHES="add policy" picks some.
+
+BENCH_TOOLS := $(addprefix $(BUILD)/bench/,exit floor add policy)
+
+$(BUILD)/bench/exit: $(BUILD)/bench/exit.o
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/bench/floor: $(BUILD)/bench/floor.o $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) -Wl,--as-needed $^ $(CORE_LIBS) -o $@
+
+$(BUILD)/bench/add: $(BUILD)/bench/add.o $(BUILD)/bench/sample.o $(BUILD)/core/base.o
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/bench/policy: $(BUILD)/bench/policy.o $(BUILD)/bench/cluster.o $(BUILD)/bench/sample.o $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(CORE_LIBS) -o $@
+
+.PHONY: bench
+bench: $(BENCH_TOOLS) $(PROGRAMS)
+	$(Q)BUILD=$(BUILD) bench/run $(BENCHES)

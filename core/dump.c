@@ -39,7 +39,7 @@ int dump_chains(struct nl *nl, dump_name_fn fn, void *arg)
 	char scratch[256];
 	struct names names = {NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, fn, arg};
 
-	return nl_request(nl, nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, NFPROTO_INET, NLM_F_DUMP, 0), on_name, &names);
+	return nl_dump(nl, nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, NFPROTO_INET, NLM_F_DUMP, 0), on_name, &names);
 }
 
 int dump_sets(struct nl *nl, dump_name_fn fn, void *arg)
@@ -50,7 +50,7 @@ int dump_sets(struct nl *nl, dump_name_fn fn, void *arg)
 	int code;
 
 	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, TABLE_NAME);
-	code = nl_request(nl, nlh, on_name, &names);
+	code = nl_dump(nl, nlh, on_name, &names);
 	return code == -ENOENT ? 0 : code;
 }
 
@@ -90,7 +90,7 @@ int dump_elements(struct nl *nl, const char *set, dump_key_fn fn, void *arg)
 
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
-	code = nl_request(nl, nlh, on_elements, &keys);
+	code = nl_dump(nl, nlh, on_elements, &keys);
 	return code == -ENOENT ? 0 : code;
 }
 
@@ -121,6 +121,6 @@ uint64_t dump_counter(struct nl *nl, const char *chain)
 
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
-	nl_request(nl, nlh, on_counter, &packets);
+	nl_dump(nl, nlh, on_counter, &packets);
 	return packets;
 }

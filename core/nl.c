@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define DUMP_ATTEMPTS 100 /* at a thousand commits a second one dump of a small chain in a hundred is interrupted */
 #define ANSWER_BYTES 65536 /* one datagram of a dump: at most 32 KiB (NLMSG_GOODSIZE grows to the reader's buffer, capped so) */
 
 int nl_open(struct nl *nl, int bus, struct err *err)
@@ -103,4 +104,42 @@ int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
 	if (send(nl->fd, nlh, nlh->nlmsg_len, 0) < 0)
 		return -errno;
 	return read_answer(nl, nlh->nlmsg_seq, dump, fn, arg);
+}
+
+struct kept {
+	char *bytes;
+	size_t len, cap;
+};
+
+static int keep(const struct nlmsghdr *nlh, void *arg)
+{
+	size_t size = MNL_ALIGN(nlh->nlmsg_len);
+	struct kept *k = arg;
+
+	if (k->len + size > k->cap) {
+		k->cap = 2 * (k->len + size);
+		k->bytes = mem_realloc(k->bytes, k->cap, 1);
+	}
+	memcpy(k->bytes + k->len, nlh, nlh->nlmsg_len);
+	k->len += size;
+	return 0;
+}
+
+int nl_dump(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
+{
+	struct kept k = {0};
+	int code = -EINTR;
+
+	for (int attempt = 0; code == -EINTR && attempt < DUMP_ATTEMPTS; attempt++) {
+		k.len = 0;
+		code = nl_request(nl, nlh, keep, &k);
+	}
+	for (size_t at = 0; code == 0 && at < k.len;) {
+		const struct nlmsghdr *message = (const struct nlmsghdr *)(k.bytes + at);
+
+		at += MNL_ALIGN(message->nlmsg_len);
+		code = fn(message, arg);
+	}
+	free(k.bytes);
+	return code;
 }

@@ -47,7 +47,7 @@ static int check_chain(struct nl *nl, const char *chain, struct err *err)
 
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
-	code = nl_request(nl, nlh, count_rule, &rules);
+	code = nl_dump(nl, nlh, count_rule, &rules);
 	if (code < 0)
 		return err_errno(err, -code, "chain %s of table inet moat", chain);
 	if (rules != 1)

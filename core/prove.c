@@ -99,7 +99,7 @@ static int prove_rules(struct nl *nl, const char *chain, const struct txn *wante
 
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
-	code = nl_request(nl, nlh, on_rule, &have);
+	code = nl_dump(nl, nlh, on_rule, &have);
 	for (size_t i = 0; i < wanted->tags.n; i++) {
 		if (strcmp(wanted->tags.v[i].chain, chain) != 0)
 			continue;

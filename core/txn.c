@@ -234,7 +234,7 @@ int txn_commit(struct txn *t, struct nl *nl, struct err *err)
 static int send_and_read(struct txn *t, struct nl *nl, struct err *err)
 {
 	CLEAN_FREE char *buf = NULL;
-	int result = 0, sent;
+	int result = 0, lost = 0, sent;
 	bool done = false;
 
 	sent = send_batch(t, nl->fd);
@@ -248,10 +248,11 @@ static int send_and_read(struct txn *t, struct nl *nl, struct err *err)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0) {
-			if (result)
-				return result;
-			/* Every answer is there when sendmsg returns; none left and no acknowledgement: overrun. */
-			return err_errno(err, errno == EAGAIN ? ENOBUFS : errno, "nftables: read the answer to a batch");
+			/* Every answer is there when sendmsg returns. After an overrun the first ones still are, and they say why. */
+			lost = errno == EAGAIN ? ENOBUFS : errno;
+			if (errno == ENOBUFS)
+				continue;
+			break;
 		}
 		int left = (int)got;
 		for (const struct nlmsghdr *nlh = (void *)buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
@@ -259,5 +260,5 @@ static int send_and_read(struct txn *t, struct nl *nl, struct err *err)
 	}
 	while (recv(nl->fd, buf, 65536, MSG_DONTWAIT) > 0)
 		; /* nothing of this batch may meet the next one */
-	return result;
+	return result || !lost ? result : err_errno(err, lost, "nftables: read the answer to a batch");
 }

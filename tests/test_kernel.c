@@ -3,6 +3,7 @@
 #include <check.h>
 #include <linux/netlink.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -215,6 +216,52 @@ START_TEST(each_static_chain_is_proved)
 }
 END_TEST
 
+/* More refusals than the socket holds: the first is told, and none of them is taken for an answer to the next batch. */
+START_TEST(refusals_beyond_the_sockets_buffer_do_not_meet_the_next_batch)
+{
+	struct txn *t = txn_new();
+	char chain[CHAIN_NAME_MAX];
+
+	txn_add_table(t);
+	ck_assert_int_eq(commit(t), 0);
+	t = txn_new();
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(chain, sizeof(chain), "missing%u", i);
+		txn_flush_chain(t, chain);
+	}
+	ck_assert_int_eq(commit(t), -ENOENT);
+	ck_assert_msg(strstr(err.text, "missing0") != NULL, "%s", err.text);
+	t = txn_new();
+	txn_add_chain(t, "next", NULL);
+	ck_assert_msg(commit(t) == 0, "%s", err.text);
+}
+END_TEST
+
+/* Others' commits interrupt dumps: that is no damage. */
+START_TEST(commits_of_others_do_not_disturb_the_proof)
+{
+	struct txn *t = txn_new();
+	pid_t busy;
+
+	ruleset_put(t);
+	ck_assert_int_eq(commit(t), 0);
+	busy = fork();
+	if (busy == 0) {
+		nl_close(&nl);
+		nl_open(&nl, NETLINK_NETFILTER, &err);
+		for (;;) {
+			t = txn_new();
+			txn_discard_element(t, &set_ports, key_of_port("other"), NULL);
+			commit(t);
+			usleep(1000);
+		}
+	}
+	for (int i = 0; i < 200; i++)
+		ck_assert_msg(ruleset_prove(&nl, &err) == 0, "%s", err.text);
+	kill(busy, SIGKILL);
+}
+END_TEST
+
 START_TEST(a_strangers_rule_is_noticed)
 {
 	struct txn *t = txn_new();
@@ -364,6 +411,8 @@ int main(void)
 	tcase_add_test(tcase, ranges_end_where_they_say);
 	tcase_add_test(tcase, ruleset_is_supported_and_leaves_no_trace_of_the_question);
 	tcase_add_test(tcase, each_static_chain_is_proved);
+	tcase_add_test(tcase, refusals_beyond_the_sockets_buffer_do_not_meet_the_next_batch);
+	tcase_add_test(tcase, commits_of_others_do_not_disturb_the_proof);
 	tcase_add_test(tcase, a_strangers_rule_is_noticed);
 	tcase_add_test(tcase, pod_is_closed_checked_withdrawn_and_released);
 	tcase_add_test(tcase, removal_without_a_table_succeeds_and_makes_none);

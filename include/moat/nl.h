@@ -35,4 +35,10 @@ typedef int (*nl_message_fn)(const struct nlmsghdr *nlh, void *arg);
  */
 int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg);
 
+/*
+ * nl_request for a dump that must be of one moment: asks again until no change came between (every commit of anybody's does, if
+ * it falls between send and receive), and gives the messages to fn only then. Not for large dumps: they are kept. -EINTR: never quiet.
+ */
+int nl_dump(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg);
+
 #endif

@@ -23,7 +23,7 @@ if [ -z "${MOAT_STORY:-}" ]; then
 	exec unshare -Urnm --map-root-user env MOAT_STORY=1 "BUILD=$BUILD" bash "$0" "$@"
 fi
 # Whoever runs the story has an /run, a /tmp and state directories: none of them is the story's.
-mount -t tmpfs -o mode=0755 tmpfs /run
+mount -t tmpfs -o mode=0755 tmpfs /run || exit 1 # never on the host's
 unset MOAT_RUN_DIR XDG_RUNTIME_DIR CNI_ARGS CNI_COMMAND CNI_CONTAINERID CNI_NETNS CNI_IFNAME CNI_PATH
 umask 022
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps nft and ip, and does not show them to users

@@ -34,6 +34,21 @@ const char *pod_chain_name(enum direction d, const struct attachment *a, const s
 	return buf;
 }
 
+bool pod_owns_chain(const struct attachment *a, const char *chain)
+{
+	const char *dash = strrchr(chain, '-');
+	char own[CHAIN_NAME_MAX];
+
+	/* asked about every pod of the node at each of their changes: most are told apart by the number */
+	if (!dash || strtoull(dash + 1, NULL, 16) != a->created)
+		return false;
+	for (size_t i = 0; i < a->n_addrs; i++)
+		for (int d = 0; d < DIRECTION_COUNT; d++)
+			if (!strcmp(chain, pod_chain_name((enum direction)d, a, &a->addrs[i], own)))
+				return true;
+	return false;
+}
+
 const char *pod_closed_target(enum mode mode, enum direction d)
 {
 	if (mode == MODE_AUDIT || mode == MODE_PREVIEW)

@@ -32,8 +32,6 @@
 #include "moat/ruleset.h"
 #include "policyd/reconcile_internal.h"
 
-#define LOCK_WAIT_MS 50 /* plugins hold the lock for some milliseconds; batches are right without it too */
-
 static uint64_t now_us(void)
 {
 	struct timespec ts;
@@ -66,7 +64,7 @@ static void forget_pending(struct reconcile *r)
 	r->pending.n = 0;
 }
 
-static void note_pending(struct reconcile *r, const struct local_pod *pod)
+void reconcile_note_pending(struct reconcile *r, const struct local_pod *pod)
 {
 	for (size_t i = 0; i < r->pending.n; i++)
 		if (!strcmp(r->pending.v[i], pod->key))
@@ -91,24 +89,24 @@ void reconcile_distrust(struct reconcile *r)
 
 void reconcile_distrust_chain(struct reconcile *r, const char *chain)
 {
-	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next) {
-		for (size_t i = 0; i < pod->attachment->n_addrs * DIRECTION_COUNT; i++) {
-			enum direction d = (enum direction)(i % DIRECTION_COUNT);
-			char own[CHAIN_NAME_MAX];
-
-			if (!strcmp(chain, pod_chain_name(d, pod->attachment, &pod->attachment->addrs[i / DIRECTION_COUNT], own)))
-				note_pending(r, pod);
-		}
-	}
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
+		if (pod_owns_chain(pod->attachment, chain))
+			reconcile_note_pending(r, pod);
 }
 
-int reconcile_commit(struct reconcile *r, struct txn *t, struct err *err)
+int reconcile_commit_locked(struct reconcile *r, struct txn *t, struct err *err)
 {
-	CLEAN_CLOSE int lock = podstore_lock(LOCK_WAIT_MS, NULL);
 	int code = txn_commit(t, &r->nl, err);
 
 	txn_free(t);
 	return code;
+}
+
+int reconcile_commit(struct reconcile *r, struct txn *t, struct err *err)
+{
+	CLEAN_CLOSE int lock = txn_is_empty(t) ? -1 : podstore_lock(RECONCILE_LOCK_WAIT_MS, NULL);
+
+	return reconcile_commit_locked(r, t, err);
 }
 
 static void prepare_group(struct reconcile *r, struct txn *t, struct group *g, int variant)
@@ -170,19 +168,6 @@ static void prepare_members(struct reconcile *r, struct txn *t)
 	free(changed.v);
 }
 
-/* A pod that may no longer reach its node loses that before the swap, one that may gets it with the swap. */
-static void node_open(struct txn *t, const struct local_pod *pod, bool open)
-{
-	struct key key = key_of_port(pod->attachment->port);
-
-	if (pod->node_open != open)
-		return;
-	if (open)
-		txn_add_element(t, &set_node_open, key, NULL);
-	else
-		txn_discard_element(t, &set_node_open, key, NULL);
-}
-
 static int prepare(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
 {
 	struct txn *t = txn_new();
@@ -195,109 +180,9 @@ static int prepare(struct reconcile *r, const struct local_pod_list *pods, struc
 			prepare_group(r, t, r->surroundings.every_pod, -1);
 		for (int d = 0; d < DIRECTION_COUNT; d++)
 			prepare_profile(r, t, pods->v[i]->profile[d]);
-		node_open(t, pods->v[i], false);
+		reconcile_node_open(t, pods->v[i], false);
 	}
 	return reconcile_commit(r, t, err);
-}
-
-static void targets_of(const struct reconcile *r, const struct local_pod *pod, char buf[][CHAIN_NAME_MAX],
-		       const char *target[DIRECTION_COUNT])
-{
-	for (int d = 0; d < DIRECTION_COUNT; d++)
-		target[d] = program_target(pod->profile[d], r->epoch, buf[d]);
-}
-
-static void swap_pod(const struct reconcile *r, struct txn *t, const struct local_pod *pod)
-{
-	char buf[DIRECTION_COUNT][CHAIN_NAME_MAX];
-	const char *target[DIRECTION_COUNT];
-
-	targets_of(r, pod, buf, target);
-	for (int d = 0; d < DIRECTION_COUNT; d++)
-		pod_put_target(t, pod->attachment, (enum direction)d, target[d]);
-	node_open(t, pod, true); /* together with chains of this very attachment: never for a port that was released */
-}
-
-/* A plugin that has written its state file sends its batch within this time, or was killed: milliseconds. */
-#define BATCH_FOLLOWS_MS 2000
-
-static bool is_young(const struct attachment *a)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec < a->created + BATCH_FOLLOWS_MS * 1000000ull;
-}
-
-/*
- * The kernel does not have this pod's chains. A young one's plugin is about to put them, and announces it: wait. If the store still has
- * an older attachment they were lost (a plugin killed before its batch, a flush): put them whole. Else it was withdrawn,
- * and the model will hear of it.
- */
-static int put_lost_pod(struct reconcile *r, const struct local_pod *pod, struct err *err)
-{
-	char buf[DIRECTION_COUNT][CHAIN_NAME_MAX];
-	const char *target[DIRECTION_COUNT];
-	struct attachment *stored = NULL;
-	struct err gone;
-	int code;
-
-	if (is_young(pod->attachment)) {
-		note_pending(r, pod);
-		return 0;
-	}
-	code = podstore_get(pod->key, &stored, &gone);
-	bool ours = code == 0 && !stored->closing && stored->created == pod->attachment->created;
-
-	attachment_free(stored);
-	if (!ours)
-		return 0;
-	struct txn *t = txn_new();
-	targets_of(r, pod, buf, target);
-	pod_put(t, pod->attachment, target);
-	node_open(t, pod, true);
-	return reconcile_commit(r, t, err);
-}
-
-/* The kernel has something else than the store says: this pod's trouble, not everybody's. */
-static bool is_of_one_pod(int code)
-{
-	return code == -ENOENT || code == -EBUSY || code == -EEXIST;
-}
-
-static int swap_one_by_one(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
-{
-	int result = 0;
-
-	for (size_t i = 0; i < pods->n; i++) {
-		struct txn *t = txn_new();
-		int code;
-
-		swap_pod(r, t, pods->v[i]);
-		code = reconcile_commit(r, t, err);
-		if (code == -ENOENT)
-			code = put_lost_pod(r, pods->v[i], err);
-		if (code < 0)
-			log_warn("pod-not-updated attachment=%s error=\"%s\"", TEXT(pods->v[i]->key), err->text);
-		if (is_of_one_pod(code))
-			note_pending(r, pods->v[i]);
-		else if (code < 0)
-			result = code;
-	}
-	return result;
-}
-
-static int swap(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
-{
-	struct txn *t = txn_new();
-	int code;
-
-	for (size_t i = 0; i < pods->n; i++)
-		swap_pod(r, t, pods->v[i]);
-	code = reconcile_commit(r, t, err);
-	if (code == -ENOENT)
-		code = swap_one_by_one(r, pods, err);
-	return code;
 }
 
 static void note_pods(struct reconcile *r, const struct local_pod_list *pods)
@@ -310,10 +195,13 @@ static void note_pods(struct reconcile *r, const struct local_pod_list *pods)
 static void new_epoch(struct reconcile *r)
 {
 	struct timespec ts;
+	uint64_t now;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	snprintf(r->epoch, sizeof(r->epoch), "%08llx",
-		 (unsigned long long)((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000) & 0xffffffff);
+	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	if ((now & 0xffffffff) == strtoull(r->epoch, NULL, 16)) /* twice in a millisecond: what the first one left is in the way */
+		now++;
+	snprintf(r->epoch, sizeof(r->epoch), "%08llx", (unsigned long long)now & 0xffffffff);
 	forget_group_chains(r);
 	surroundings_forget(&r->surroundings);
 	for (struct group *g = cluster_groups(r->cluster); g; g = g->hh.next)
@@ -322,25 +210,37 @@ static void new_epoch(struct reconcile *r)
 		p->installed = false;
 }
 
+/* DEL came and the link may still be there: closed, without addresses. */
+static void put_port(const struct attachment *closing, void *t)
+{
+	txn_add_element(t, &set_ports, key_of_port(closing->port), NULL);
+}
+
 /* The static part stands, and every pod is at least closed. */
 static int ensure_static(struct reconcile *r, const struct local_pod_list *all, struct err *err)
 {
+	CLEAN_CLOSE int lock = -1;
 	struct err damage;
 	struct txn *t;
+	int code;
 
 	if (ruleset_prove(&r->nl, &damage) == 0)
 		return 0;
 	log_warn("ruleset-rewritten reason=\"%s\"", damage.text);
+	lock = podstore_lock(RECONCILE_LOCK_WAIT_MS, NULL);
 	t = txn_new();
 	ruleset_put(t);
+	podstore_each_closing(put_port, NULL, t, NULL);
 	for (size_t i = 0; i < all->n; i++) {
 		const char *target[DIRECTION_COUNT];
 
+		if (reconcile_was_withdrawn(all->v[i], &code))
+			continue;
 		for (int d = 0; d < DIRECTION_COUNT; d++)
 			target[d] = pod_closed_target(all->v[i]->mode, (enum direction)d);
 		pod_put(t, all->v[i]->attachment, target);
 	}
-	return reconcile_commit(r, t, err);
+	return reconcile_commit_locked(r, t, err);
 }
 
 static void all_pods(struct reconcile *r, struct local_pod_list *ret)
@@ -354,7 +254,7 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 	int code = prepare(r, pods, err);
 
 	if (code == 0)
-		code = swap(r, pods, err);
+		code = reconcile_swap(r, pods, err);
 	if (code == 0) {
 		struct err sweep;
 		size_t deleted = 0;
@@ -366,23 +266,6 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 		r->stats.revoked += deleted;
 		code = reconcile_clean(r, err);
 	}
-	return code;
-}
-
-static int rebuild(struct reconcile *r, struct err *err)
-{
-	struct local_pod_list all = {0};
-	int code;
-
-	r->stats.rebuilds++;
-	new_epoch(r);
-	all_pods(r, &all);
-	code = ensure_static(r, &all, err);
-	if (code == 0)
-		code = apply(r, &all, err);
-	if (code == 0)
-		code = reconcile_clean_old_epochs(r, err);
-	free(all.v);
 	return code;
 }
 
@@ -406,26 +289,49 @@ static void compile(struct reconcile *r, struct local_pod_list *ret)
 	forget_pending(r);
 }
 
-int reconcile_run(struct reconcile *r, struct err *err)
+static int apply_changes(struct reconcile *r, struct err *err)
 {
 	struct local_pod_list changed = {0};
 	int code;
 
-	r->started_us = now_us();
 	compile(r, &changed);
-	if (r->built)
-		code = apply(r, &changed, err);
-	else
-		code = rebuild(r, err);
-	if (code < 0 && r->built) { /* what stands is not what the model believes: once more, from the start */
-		log_warn("rebuild reason=\"%s\"", err->text);
-		r->refresh(r->refresh_arg);
-		free(changed.v);
-		changed = (struct local_pod_list){0};
-		compile(r, &changed);
-		code = rebuild(r, err);
-	}
+	code = apply(r, &changed, err);
 	free(changed.v);
+	return code;
+}
+
+static int rebuild(struct reconcile *r, struct err *err)
+{
+	struct local_pod_list all = {0};
+	int code;
+
+	r->stats.rebuilds++;
+	r->refresh(r->refresh_arg); /* it puts pods: nobody may be among them whom DEL has withdrawn */
+	new_epoch(r);
+	compile(r, &all);
+	all.n = 0;
+	all_pods(r, &all);
+	code = ensure_static(r, &all, err);
+	if (code == 0)
+		code = apply(r, &all, err);
+	if (code == 0)
+		code = reconcile_clean_old_epochs(r, err);
+	free(all.v);
+	return code;
+}
+
+int reconcile_run(struct reconcile *r, struct err *err)
+{
+	int code = 0;
+
+	r->started_us = now_us();
+	if (r->built) {
+		code = apply_changes(r, err);
+		if (code < 0) /* what stands is not what the model believes: once more, from the start */
+			log_warn("rebuild reason=\"%s\"", err->text);
+	}
+	if (!r->built || code < 0)
+		code = rebuild(r, err);
 	r->built = code == 0;
 	r->stats.runs++;
 	r->stats.failures += code < 0;

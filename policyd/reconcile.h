@@ -29,7 +29,7 @@ struct reconcile {
 	} pending;
 	struct reconcile_stats stats;
 	uint64_t started_us; /* of the run under way */
-	/* Rereads the pod store into the cluster: somebody withdrew an attachment that the model still has. */
+	/* Rereads the pod store into the cluster, before everything is built anew: somebody may have withdrawn what the model still has. */
 	void (*refresh)(void *arg);
 	void *refresh_arg;
 };

@@ -108,15 +108,9 @@ static void collect_stray(const char *name, void *arg)
 
 	if ((name[0] != 'i' && name[0] != 'e') || name[1] != '-')
 		return;
-	for (struct local_pod *pod = cluster_local_pods(names->r->cluster); pod; pod = pod->hh.next) {
-		for (size_t i = 0; i < pod->attachment->n_addrs; i++) {
-			char own[CHAIN_NAME_MAX];
-
-			pod_chain_name(name[0] == 'i' ? INGRESS : EGRESS, pod->attachment, &pod->attachment->addrs[i], own);
-			if (!strcmp(name, own))
-				return;
-		}
-	}
+	for (struct local_pod *pod = cluster_local_pods(names->r->cluster); pod; pod = pod->hh.next)
+		if (pod_owns_chain(pod->attachment, name))
+			return;
 	VEC_PUSH(&names->old, mem_strdup(name));
 }
 
@@ -134,7 +128,8 @@ static int close_strays(struct reconcile *r, struct err *err)
 		rule_goto(t, pod_closed_target(MODE_STRICT, strays.old.v[i][0] == 'i' ? INGRESS : EGRESS));
 		rule_end(t);
 	}
-	log_warn("strays-closed chains=%zu reason=\"no attachment in the pod store has them\"", strays.old.n);
+	if (strays.old.n)
+		log_warn("strays-closed chains=%zu reason=\"no attachment in the pod store has them\"", strays.old.n);
 	names_done(&strays);
 	if (code < 0) {
 		txn_free(t);

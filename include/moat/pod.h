@@ -16,6 +16,8 @@
  */
 const char *pod_chain_name(enum direction d, const struct attachment *a, const struct addr *addr, char buf[CHAIN_NAME_MAX]);
 
+bool pod_owns_chain(const struct attachment *a, const char *chain); /* is it one of the attachment's? */
+
 /*
  * Queues the pod: the port guarded, each address with its pair of chains, which go to target[direction] (an end of
  * ruleset.h, or a profile's chain that an earlier transaction has made). Fails at commit with -EEXIST or -EBUSY while another

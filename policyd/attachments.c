@@ -6,6 +6,7 @@
  */
 #include "policyd/attachments.h"
 
+#include <dirent.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -164,21 +165,72 @@ bool attachments_read_all(struct attachments *a)
 	return read.changed;
 }
 
-/* The networks' directories come and go; a watch that stands is given again by the kernel. */
-static void watch_network(const struct attachment *stored, void *arg)
+/* The watch of a network's directory; one that stands is given again by the kernel. */
+static void watch_network(struct attachments *a, const char *network)
 {
-	const struct attachments *a = arg;
-	CLEAN_FREE char *pods = mem_printf("%s/pods/%s", podstore_dir(), stored->network);
+	CLEAN_FREE char *path = mem_printf("%s/pods/%s", podstore_dir(), network);
+	struct watched_network w = {.watch = inotify_add_watch(a->inotify, path, WATCHED)};
 
-	inotify_add_watch(a->inotify, pods, WATCHED);
+	for (size_t i = 0; i < a->networks.n; i++)
+		if (w.watch < 0 || a->networks.v[i].watch == w.watch)
+			return;
+	if (w.watch < 0)
+		return;
+	w.name = mem_strdup(network);
+	VEC_PUSH(&a->networks, w);
 }
 
+/* The networks' directories come and go. */
 static void watch_store(struct attachments *a)
 {
 	CLEAN_FREE char *pods = mem_printf("%s/pods", podstore_dir());
+	struct dirent *entry;
+	DIR *dir;
 
 	inotify_add_watch(a->inotify, pods, WATCHED);
-	podstore_each(NULL, watch_network, NULL, a, NULL);
+	dir = opendir(pods);
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			watch_network(a, entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
+static const char *watched_network(const struct attachments *a, int watch)
+{
+	for (size_t i = 0; i < a->networks.n; i++)
+		if (a->networks.v[i].watch == watch)
+			return a->networks.v[i].name;
+	return NULL;
+}
+
+static void unwatch_network(struct attachments *a, int watch)
+{
+	for (size_t i = 0; i < a->networks.n; i++) {
+		if (a->networks.v[i].watch == watch) {
+			free(a->networks.v[i].name);
+			a->networks.v[i] = a->networks.v[--a->networks.n];
+			return;
+		}
+	}
+}
+
+/* One file of a network is read alone; whatever else happened, everything. True if the cluster changed. */
+static bool take_event(struct attachments *a, const struct inotify_event *e, bool *everything)
+{
+	const char *network = watched_network(a, e->wd);
+	CLEAN_FREE char *key = NULL;
+
+	if (e->mask & IN_IGNORED)
+		unwatch_network(a, e->wd);
+	if (!network || !e->len || e->mask & (IN_IGNORED | IN_ISDIR)) {
+		*everything = true;
+		return false;
+	}
+	if (e->name[0] == '.') /* a writer's temporary */
+		return false;
+	key = mem_printf("%s/%s", network, e->name);
+	return attachments_read(a, key, false);
 }
 
 static void release_if_gone(const struct attachment *stored, void *arg)
@@ -202,15 +254,21 @@ void attachments_release_closed(struct attachments *a)
 
 static void on_store_event(uv_poll_t *handle, int status, int events)
 {
+	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
 	struct attachments *a = handle->data;
-	char buf[8192];
+	bool changed = false, everything = false;
+	ssize_t got;
 
 	(void)status;
 	(void)events;
-	while (read(a->inotify, buf, sizeof(buf)) > 0)
-		; /* which file does not matter: a full read is one directory, and what is known is skipped */
-	watch_store(a);
-	if (attachments_read_all(a))
+	while ((got = read(a->inotify, buf, sizeof(buf))) > 0)
+		for (char *p = buf; p < buf + got; p += sizeof(struct inotify_event) + ((struct inotify_event *)p)->len)
+			changed |= take_event(a, (const struct inotify_event *)p, &everything);
+	if (everything) {
+		watch_store(a);
+		changed |= attachments_read_all(a);
+	}
+	if (changed)
 		a->changed(a->arg);
 }
 
@@ -279,6 +337,9 @@ void attachments_done(struct attachments *a)
 		free(known);
 	}
 	clear_unreadable(a);
+	while (a->networks.n)
+		unwatch_network(a, a->networks.v[0].watch);
+	VEC_DONE(&a->networks);
 	if (a->inotify >= 0)
 		close(a->inotify);
 	if (a->links >= 0)

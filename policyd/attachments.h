@@ -21,11 +21,17 @@ struct unreadable_attachment {
 	char error[256];
 };
 
+struct watched_network {
+	int watch;
+	char *name;
+};
+
 struct attachments {
 	struct cluster *cluster; /* not owned */
 	struct known_attachment *known;
 	VEC(struct unreadable_attachment) unreadable; /* of the last full read */
 	int inotify, links; /* descriptors, -1: none */
+	VEC(struct watched_network) networks; /* whose directories inotify follows */
 	uv_poll_t store_events, link_events;
 	void (*changed)(void *arg); /* the cluster may have changed */
 	void *arg;

@@ -228,18 +228,22 @@ void rule_load_dport(struct txn *t)
 	payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);
 }
 
-void rule_load_ct_saddr(struct txn *t, int family, bool reply)
+static uint32_t ct_address(struct txn *t, uint32_t key, bool reply, size_t len)
 {
-	struct nftnl_expr *e;
-	uint32_t reg;
+	struct nftnl_expr *e = expr("ct");
+	uint32_t reg = reg_take(t, len);
 
-	rule_family(t, family);
-	e = expr("ct");
-	reg = reg_take(t, family == AF_INET ? 4 : 16);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, family == AF_INET ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
 	nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, reply);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
 	push(t, e);
+	return reg;
+}
+
+void rule_load_ct_saddr(struct txn *t, int family, bool reply)
+{
+	rule_family(t, family);
+	ct_address(t, family == AF_INET ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, reply, family == AF_INET ? 4 : 16);
 }
 
 static struct nftnl_expr *lookup(struct txn *t, const char *set)
@@ -315,6 +319,18 @@ void rule_saddr_unspecified(struct txn *t)
 	reg_reset(t);
 }
 
+void rule_saddr_link_local(struct txn *t)
+{
+	static const uint8_t mask[] = {0xff, 0xc0}, prefix[] = {0xfe, 0x80};
+	uint32_t reg;
+
+	rule_family(t, AF_INET6);
+	reg = payload(t, NFT_PAYLOAD_NETWORK_HEADER, 8, sizeof(mask));
+	bitwise_and(t, reg, mask, sizeof(mask));
+	cmp(t, reg, NFT_CMP_EQ, prefix, sizeof(prefix));
+	reg_reset(t);
+}
+
 void rule_saddr_local(struct txn *t)
 {
 	static const uint32_t local = RTN_LOCAL;
@@ -326,6 +342,18 @@ void rule_saddr_local(struct txn *t)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, reg);
 	push(t, e);
 	cmp(t, reg, NFT_CMP_EQ, &local, 4);
+	reg_reset(t);
+}
+
+void rule_ct_to_loopback(struct txn *t)
+{
+	static const uint8_t mask[] = {255, 0, 0, 0}, prefix[] = {127, 0, 0, 0};
+	uint32_t reg;
+
+	rule_family(t, AF_INET);
+	reg = ct_address(t, NFT_CT_DST_IP, false, sizeof(mask));
+	bitwise_and(t, reg, mask, sizeof(mask));
+	cmp(t, reg, NFT_CMP_EQ, prefix, sizeof(prefix));
 	reg_reset(t);
 }
 

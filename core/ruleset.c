@@ -154,7 +154,19 @@ static void put_guard(struct txn *t)
 		rule_accept(t);
 		rule_end_tagged(t, "guard_port");
 	}
-	always(t, "guard_port", rule_jump, "link");
+	/*
+	 * What a link needs comes from the link's own addresses, or from none yet; what has the pod's own address has passed. With
+	 * any other source it would be accepted in forward as the victim's own (@self), or the node would answer it with an error
+	 * to the victim that quotes it.
+	 */
+	rule_begin(t, "guard_port");
+	rule_saddr_link_local(t);
+	rule_jump(t, "link");
+	rule_end_tagged(t, "guard_port");
+	rule_begin(t, "guard_port");
+	rule_saddr_unspecified(t);
+	rule_jump(t, "link");
+	rule_end_tagged(t, "guard_port");
 	always(t, "guard_port", rule_goto, "lost");
 }
 
@@ -233,6 +245,16 @@ static void put_input(struct txn *t)
 	put_tracked(t, "input", "errors");
 	if_port(t, "input", set_ports.name, rule_jump, "link");
 	if_port(t, "input", set_ports.name, rule_jump, "tunnels");
+	/*
+	 * iifname @ports ct original ip daddr 127.0.0.0/8 goto lost: with route_localnet, which kube-proxy sets, a pod could name the
+	 * node's loopback, and "egress to anywhere" is not meant so. What the node itself translates there is the node's wish.
+	 */
+	rule_begin(t, "input");
+	rule_load_iifname(t);
+	rule_in(t, set_ports.name);
+	rule_ct_to_loopback(t);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "input");
 	put_midstream(t, "input");
 	if_port(t, "input", set_node_open.name, accept_verdict, NULL);
 	always(t, "input", rule_jump, "from");

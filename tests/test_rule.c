@@ -45,6 +45,8 @@ START_TEST(each_phrase_has_its_bytecode)
 	PHRASE(t, rule_icmp_type(t, AF_INET, 5); rule_return(t));
 	PHRASE(t, rule_icmp_type(t, AF_INET6, 135); rule_hop_limit(t, 255); rule_jump(t, "c"));
 	PHRASE(t, rule_saddr_unspecified(t); rule_goto(t, "c"));
+	PHRASE(t, rule_saddr_link_local(t); rule_jump(t, "c"));
+	PHRASE(t, rule_load_iifname(t); rule_in(t, "s"); rule_ct_to_loopback(t); rule_goto(t, "c"));
 	PHRASE(t, rule_saddr_local(t); rule_counter(t); rule_log(t, 7, "prefix"));
 	PHRASE(t, rule_tcp_flags(t, 0x04, 0x04); rule_accept(t));
 	PHRASE(t, rule_tcp_flags_not(t, 0x17, 0x02); rule_jump(t, "c"));

@@ -43,7 +43,9 @@ void rule_ct_state_not(struct txn *t, uint32_t mask); /* ct state & mask == 0 */
 void rule_icmp_type(struct txn *t, int family, uint8_t type);
 void rule_hop_limit(struct txn *t, uint8_t value); /* IPv6 */
 void rule_saddr_unspecified(struct txn *t);        /* ip6 saddr :: */
+void rule_saddr_link_local(struct txn *t);         /* ip6 saddr fe80::/10 */
 void rule_saddr_local(struct txn *t);              /* fib saddr type local */
+void rule_ct_to_loopback(struct txn *t);           /* ct original ip daddr 127.0.0.0/8 */
 void rule_tcp_flags(struct txn *t, uint8_t mask, uint8_t value);     /* tcp flags & mask == value */
 void rule_tcp_flags_not(struct txn *t, uint8_t mask, uint8_t value); /* != */
 

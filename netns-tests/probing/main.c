@@ -20,8 +20,8 @@ static const struct mode {
 	{ "flood", probe_flood, "udp ADDR PORT --rate PER_SECOND --seconds N [--sport PORT]" },
 	{ "count", probe_count, "udp ADDR PORT" },
 	{ "raw", probe_raw,
-	  "tcp|udp|NUMBER --saddr ADDR --daddr ADDR [--sport N] [--dport N] [--flags SAFRP] [--seq N] [--ack N]\n"
-	  "             [--payload TEXT] [--fragment BYTES] [--count N]" },
+	  "tcp|udp|icmp6|NUMBER --saddr ADDR --daddr ADDR [--sport N] [--dport N] [--flags SAFRP] [--seq N] [--ack N]\n"
+	  "             [--payload TEXT] [--fragment BYTES] [--count N] [--hops N] [--type N]" },
 	{ "first", probe_first, "ADDR PORT [ADDR PORT]..." },
 };
 

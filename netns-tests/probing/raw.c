@@ -2,7 +2,8 @@
 /*
  * raw: forged packets, both families. The whole IP header is ours (IP_HDRINCL, IPV6_HDRINCL), so is the source address;
  * the route still belongs to the kernel. --fragment N cuts the payload of the IP packet into pieces of N bytes (a multiple
- * of 8), below any MTU: a filter that reads ports only from first fragments must still judge the others.
+ * of 8), below any MTU: a filter that reads ports only from first fragments must still judge the others. icmp6 takes --type,
+ * and zeros and the payload behind it.
  */
 #include "netns-tests/probing/probe.h"
 
@@ -20,6 +21,7 @@
 struct forgery {
 	uint8_t protocol;
 	const char *saddr, *daddr, *flags, *payload;
+	uint8_t hops, type;
 	uint16_t sport, dport;
 	uint32_t seq, ack;
 	unsigned long fragment, count;
@@ -90,6 +92,19 @@ static size_t build_udp(const struct forgery *f, const struct endpoint *from, co
 	return len;
 }
 
+static size_t build_icmp6(const struct forgery *f, const struct endpoint *from, const struct endpoint *to, uint8_t *out)
+{
+	size_t len = 24 + strlen(f->payload); /* a neighbour solicitation's */
+	uint16_t sum;
+
+	memset(out, 0, 24);
+	out[0] = f->type;
+	memcpy(out + 24, f->payload, strlen(f->payload));
+	sum = checksum_l4(from, to, IPPROTO_ICMPV6, out, len);
+	memcpy(out + 2, &sum, sizeof(sum));
+	return len;
+}
+
 /* One IP packet around `len` bytes that start at `offset` of the whole; `more` follow; whole says that none do or did. */
 static void send_piece(int fd, const struct forgery *f, const struct endpoint *from, const struct endpoint *to,
 		       const uint8_t *data, size_t len, size_t offset, bool more, bool whole)
@@ -100,7 +115,7 @@ static void send_piece(int fd, const struct forgery *f, const struct endpoint *f
 	size_t n;
 
 	if (from->any.sa_family == AF_INET) {
-		struct ip h = { .ip_v = 4, .ip_hl = 5, .ip_ttl = 64, .ip_p = f->protocol, .ip_id = htons(id),
+		struct ip h = { .ip_v = 4, .ip_hl = 5, .ip_ttl = f->hops, .ip_p = f->protocol, .ip_id = htons(id),
 				.ip_src = from->v4.sin_addr, .ip_dst = to->v4.sin_addr };
 
 		h.ip_off = htons((uint16_t)(offset / 8 | (more ? IP_MF : 0)));
@@ -112,7 +127,7 @@ static void send_piece(int fd, const struct forgery *f, const struct endpoint *f
 		struct ip6_hdr h = { .ip6_src = from->v6.sin6_addr, .ip6_dst = to->v6.sin6_addr };
 
 		h.ip6_flow = htonl(6u << 28);
-		h.ip6_hlim = 64;
+		h.ip6_hlim = f->hops;
 		h.ip6_nxt = whole ? f->protocol : IPPROTO_FRAGMENT;
 		h.ip6_plen = htons((uint16_t)(len + (whole ? 0 : sizeof(frag))));
 		frag.ip6f_offlg = htons((uint16_t)(offset | more));
@@ -144,6 +159,8 @@ static void forge(const struct forgery *f)
 		len = build_tcp(f, &from, &to, data);
 	} else if (f->protocol == IPPROTO_UDP) {
 		len = build_udp(f, &from, &to, data);
+	} else if (f->protocol == IPPROTO_ICMPV6 && f->type) {
+		len = build_icmp6(f, &from, &to, data);
 	} else {
 		len = strlen(f->payload);
 		memcpy(data, f->payload, len);
@@ -166,19 +183,23 @@ static uint8_t protocol_of(const char *name)
 		return IPPROTO_TCP;
 	if (!strcmp(name, "udp"))
 		return IPPROTO_UDP;
+	if (!strcmp(name, "icmp6"))
+		return IPPROTO_ICMPV6;
 	return (uint8_t)probe_number(name, 255);
 }
 
 int probe_raw(int argc, char **argv)
 {
-	enum { SADDR, DADDR, SPORT, DPORT, FLAGS, SEQ, ACK, PAYLOAD, FRAGMENT, COUNT };
+	enum { SADDR, DADDR, SPORT, DPORT, FLAGS, SEQ, ACK, PAYLOAD, FRAGMENT, COUNT, HOPS, TYPE };
 	static const struct option options[] = {
 		{ "saddr", 1, NULL, SADDR }, { "daddr", 1, NULL, DADDR }, { "sport", 1, NULL, SPORT },
 		{ "dport", 1, NULL, DPORT }, { "flags", 1, NULL, FLAGS }, { "seq", 1, NULL, SEQ },
 		{ "ack", 1, NULL, ACK },     { "payload", 1, NULL, PAYLOAD }, { "fragment", 1, NULL, FRAGMENT },
-		{ "count", 1, NULL, COUNT }, { NULL, 0, NULL, 0 },
+		{ "count", 1, NULL, COUNT }, { "hops", 1, NULL, HOPS },
+		{ "type", 1, NULL, TYPE }, { NULL, 0, NULL, 0 },
 	};
-	struct forgery f = { .flags = "S", .payload = "forged", .sport = 40000, .dport = 80, .count = 1 };
+	struct forgery f = { .flags = "S", .payload = "forged", .sport = 40000, .dport = 80, .count = 1,
+			      .hops = 64 };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -193,11 +214,13 @@ int probe_raw(int argc, char **argv)
 		case PAYLOAD: f.payload = optarg; break;
 		case FRAGMENT: f.fragment = probe_number(optarg, 1480) & ~7ul; break;
 		case COUNT: f.count = probe_number(optarg, 1000000); break;
+		case HOPS: f.hops = (uint8_t)probe_number(optarg, 255); break;
+		case TYPE: f.type = (uint8_t)probe_number(optarg, 255); break;
 		default: probe_usage("raw: unknown option");
 		}
 	}
 	if (argc - optind != 1 || !f.saddr || !f.daddr || strlen(f.payload) > 4000)
-		probe_usage("raw tcp|udp|NUMBER --saddr ADDR --daddr ADDR ...");
+		probe_usage("raw tcp|udp|icmp6|NUMBER --saddr ADDR --daddr ADDR ...");
 	f.protocol = protocol_of(argv[optind]);
 	forge(&f);
 	return 0;

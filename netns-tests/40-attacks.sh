@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What a pod may try against others and its node with packets of its own making: what is tried, what must arrive, what did.
+#
+#   mallory --- node --- victim, ext         as on top of lib.sh; a listener on the node's loopback
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=SCRIPTDIR/lib/policies.sh
+. "$HERE/lib/policies.sh"
+
+topology
+pod_add mallory
+pod_add victim
+for name in mallory victim; do
+	allow node $name icmp # neighbours are resolved from here on
+done
+nft -f - <<-END
+	table inet witness {
+		counter forwarded { }
+		counter victim { }
+		chain forward { type filter hook forward priority 500; iifname "${PORT[mallory]}" counter name forwarded; }
+		# forged, or an error that a forged packet made the node send; the node has its own reasons to speak otherwise
+		chain out {
+			type filter hook postrouting priority 500
+			oifname "${PORT[victim]}" ip6 saddr { ${ADDR6[victim]}, ${ADDR6[ext]}, fd00:1::77, fe80::1 } counter name victim
+			oifname "${PORT[victim]}" icmpv6 type { time-exceeded, destination-unreachable, parameter-problem } counter name victim
+		}
+	}
+END
+count_of() { nft list counter inet witness "$1" | grep -oE 'packets [0-9]+' | grep -oE '[0-9]+'; }
+
+# tried WHAT FORWARDED REACHED ARGUMENTS…: how many packets of mallory's must pass the node, how many reach the victim's link.
+tried()
+{
+	local what=$1 forwarded=$2 reached=$3 f v
+	shift 3
+	f=$(count_of forwarded) v=$(count_of victim)
+	probe_in mallory raw "$@"
+	f=$(($(count_of forwarded) - f)) v=$(($(count_of victim) - v))
+	note "$what: forwarded $f, to the victim $v"
+	((f == forwarded && v == reached)) || fail "$what: forwarded $f of $forwarded, $v reached the victim, expected $reached"
+}
+
+m6=${ADDR6[mallory]} v6=${ADDR6[victim]}
+step "to itself over the node: arrives (this test can fail)"
+in_netns mallory ip -6 route del local "$m6" dev eth0 table local
+in_netns mallory ip -6 route add "$m6" via fd00:1::1 dev eth0
+tried "own address to itself" 1 0 udp --saddr "$m6" --daddr "$m6"
+
+step "what a link needs, with the victim's own address: neither forwarded as the victim's nor answered to it"
+for type in 133 135 136; do
+	tried "type $type from the victim to itself" 0 0 icmp6 --type $type --hops 255 --saddr "$v6" --daddr "$v6"
+done
+for type in 131 132 143; do
+	tried "report $type from the victim, over ext: the node says time exceeded" 0 0 \
+		icmp6 --type $type --hops 1 --saddr "$v6" --daddr "${ADDR6[ext]}" --payload "quoted in the error"
+	tried "report $type from the victim to itself" 0 0 icmp6 --type $type --hops 1 --saddr "$v6" --daddr "$v6"
+done
+for from in fd00:1::77 "${ADDR6[ext]}" "${ADDR6[node]}" fe80::1 ::; do
+	tried "a solicitation from $from" 0 0 icmp6 --type 135 --hops 255 --saddr $from --daddr "$v6"
+done
+
+step "the node's loopback, with route_localnet as kube-proxy sets it and egress to anywhere"
+policy all default 'podSelector: {}, policyTypes: [ Egress ], egress: [ {} ]'
+manifest_namespace default
+manifest_pod mallory
+daemon_start
+sysctls ipv4/conf/all/route_localnet=1
+in_netns mallory bash -c "$(declare -f sysctls); sysctls ipv4/conf/all/route_localnet=1"
+in_netns mallory ip -4 route flush table local dev lo
+in_netns mallory ip route add 127.0.0.1 via 10.1.0.1 dev eth0 src "${ADDR4[mallory]}"
+to_node() # ADDRESS WANTED
+{
+	count_start here node "$1" 5001
+	probe_in mallory raw udp --saddr "${ADDR4[mallory]}" --daddr "$1" --dport 5001
+	count_stop here
+	((OTHER == $2)) || fail "$OTHER packets reached $1, expected $2"
+}
+lost=$(packets lost)
+to_node 192.168.50.1 1
+to_node 127.0.0.1 0
+(($(packets lost) == lost + 1)) || fail "chain lost has counted $(($(packets lost) - lost)) of 1"
+
+nft delete table inet witness
+finish

@@ -17,7 +17,7 @@
 #include "moat/err.h"
 
 #define CTL_LINE_MAX 8192    /* bytes of a request: two names of 253 and their frame fit many times */
-#define CTL_CLIENTS_MAX 256  /* open connections; beyond them a new one is closed: every plugin has its own bound */
+#define CTL_CLIENTS_MAX 256  /* open connections; beyond them the oldest is closed: every plugin has its own bound */
 
 struct daemon;
 
@@ -25,8 +25,10 @@ struct ctl {
 	struct daemon *daemon;
 	uv_pipe_t listener;
 	bool listening;
+	int lock; /* on the run directory, while it listens */
 	struct ctl_client *clients;
 	unsigned n_clients;
+	bool waiting; /* a connection, for a place */
 	char path[108];
 };
 

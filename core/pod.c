@@ -156,6 +156,17 @@ static void reclose(const struct attachment *a, void *arg)
 	put_closed(t, &own);
 }
 
+/* Of one whose state file is unreadable, what the index knows: its pod must not be open for it. */
+static void reclose_unreadable(const char *key, const struct err *why, void *arg)
+{
+	struct attachment *a = NULL;
+
+	(void)why;
+	if (podstore_recover(key, &a, NULL) == 0 && a->port[0])
+		reclose(a, arg);
+	attachment_free(a);
+}
+
 /* What a new owner takes from a former one: the addresses it has now, and all of them if it has its port's name too. */
 static void take_over(struct txn *t, const struct attachment *a, const struct attachment *former)
 {
@@ -217,7 +228,7 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 
 		if (ruleset_prove(&nl, err) < 0) {
 			ruleset_put(t);
-			podstore_each(NULL, reclose, NULL, t, NULL);
+			podstore_each(NULL, reclose, reclose_unreadable, t, NULL);
 		}
 		if (txn_read_verdict(&nl, &set_node_open, port, unused) == 0) /* a former owner's of the port's name */
 			txn_discard_element(t, &set_node_open, port, NULL);

@@ -381,6 +381,21 @@ START_TEST(add_after_a_flush_closes_every_pod_of_the_store_again)
 }
 END_TEST
 
+START_TEST(add_after_a_flush_closes_a_pod_whose_state_cannot_be_read)
+{
+	struct attachment one = pod_with("one", "veth1", 1, 1), two = pod_with("two", "veth2", 2, 2);
+	CLEAN_FREE char *key = attachment_key(&one), *below = mem_printf("pods/%s", key);
+	struct txn *t = txn_new();
+
+	ck_assert_msg(podstore_put(&one, &err) == 0, "%s", err.text);
+	rundir_write(below, "{");
+	txn_add_table(t);
+	ck_assert_int_eq(commit(t), 0);
+	ck_assert_msg(pod_close(&two, NULL, 0, &err) == 0, "%s", err.text);
+	ck_assert_msg(pod_check(&one, &err) == 0, "%s", err.text);
+}
+END_TEST
+
 START_TEST(port_name_of_a_former_owner_brings_no_way_to_the_node)
 {
 	struct attachment a = pod_with("one", "veth1", 1, 1);
@@ -420,6 +435,7 @@ int main(void)
 	tcase_add_test(tcase, late_withdrawal_of_a_former_owner_takes_nothing_from_the_new_one);
 	tcase_add_test(tcase, late_swap_of_a_former_owners_policy_is_refused);
 	tcase_add_test(tcase, add_after_a_flush_closes_every_pod_of_the_store_again);
+	tcase_add_test(tcase, add_after_a_flush_closes_a_pod_whose_state_cannot_be_read);
 	tcase_add_test(tcase, port_name_of_a_former_owner_brings_no_way_to_the_node);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -98,6 +98,9 @@ static void undo(const struct attachment *a, const struct former *f, bool closed
 
 	if (pod_withdraw(a, &err) < 0 && closed)
 		cni_warn("undoing ADD: %s", err.text);
+	/* no DEL would name the earlier one's chains: its state file is replaced */
+	if (f->has_own && pod_withdraw(f->list[0], &err) < 0)
+		cni_warn("undoing ADD: %s", err.text);
 	if (closed || f->has_own) {
 		if (podstore_mark_closing(a, &err) < 0)
 			cni_warn("undoing ADD: %s", err.text);

@@ -241,7 +241,7 @@ static int explain_command(bool json, char **args)
 	cJSON_AddStringToObject(request, "from", args[0]);
 	cJSON_AddStringToObject(request, "to", args[1]);
 	cJSON_AddStringToObject(request, "protocol", args[2]);
-	if (slash)
+	if (slash && *slash && strspn(slash, "0123456789") == strlen(slash)) /* else the daemon asks for one */
 		cJSON_AddNumberToObject(request, "port", strtod(slash, NULL));
 	answer = ask(request, &err);
 	if (!answer)

@@ -80,6 +80,7 @@ static void put_unsettled(struct txn *t, struct wanted_nodes *w, int f)
 void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster *c, struct nl *nl)
 {
 	struct wanted_nodes w = {.t = t};
+	bool all = true;
 
 	if (!cluster_take_nodes_changed(c) && s->nodes_stand)
 		return;
@@ -89,12 +90,12 @@ void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster 
 	for (size_t i = 0; i < w.addrs.n; i++)
 		txn_add_element(t, &set_nodes[FAMILY_INDEX(&w.addrs.v[i])], key_of_addr(&w.addrs.v[i]), NULL);
 	for (w.f = 0; w.f < 2; w.f++) {
-		dump_elements(nl, set_nodes[w.f].name, discard_stale, &w);
+		all &= dump_elements(nl, set_nodes[w.f].name, discard_stale, &w) == 0;
 		put_unsettled(t, &w, w.f);
 	}
 	VEC_DONE(&w.addrs);
 	VEC_DONE(&w.pod_cidrs);
-	s->nodes_stand = true;
+	s->nodes_stand = all; /* else what is stale is looked for again */
 }
 
 static void add_known(const struct member *m, void *t)

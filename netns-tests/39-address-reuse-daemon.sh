@@ -54,7 +54,8 @@ done
 policy client default 'podSelector: { matchLabels: { role: client } }, policyTypes: [ Egress ], egress: [ {} ]'
 policy db default 'podSelector: { matchLabels: { role: db } }, policyTypes: [ Ingress, Egress ], ingress: [ { from: [ { podSelector: { matchLabels: { role: former } } } ] }, { from: [ { podSelector: { matchLabels: { role: heir } } } ], ports: [ { port: 81 } ] } ]'
 policy former default 'podSelector: { matchLabels: { role: former } }, policyTypes: [ Ingress, Egress ], ingress: [ { from: [ { podSelector: { matchLabels: { role: client } } } ] }, { from: [ { ipBlock: { cidr: 192.168.50.0/24 } }, { ipBlock: { cidr: "fd00:50::/64" } } ], ports: [ { port: 80, protocol: UDP } ] } ], egress: [ {} ]'
-policy heir default 'podSelector: { matchLabels: { role: heir } }, policyTypes: [ Ingress, Egress ], ingress: [ { from: [ { podSelector: { matchLabels: { role: client } } } ], ports: [ { port: 81 } ] } ], egress: [ { ports: [ { port: 81 } ] } ]'
+# The heir may send everything, so that only db's ingress keeps it from what the former could.
+policy heir default 'podSelector: { matchLabels: { role: heir } }, policyTypes: [ Ingress, Egress ], ingress: [ { from: [ { podSelector: { matchLabels: { role: client } } } ], ports: [ { port: 81 } ] } ], egress: [ {} ]'
 pod_add former "${SAME[@]}"
 manifest_pod former role=former
 daemon_start

@@ -117,6 +117,7 @@ struct local_pod {
 	enum mode mode;     /* effective: conflist, attachment, namespace label */
 	bool label_ignored; /* the namespace's moat.cni/mode was not applied (unknown, or it would loosen) */
 	bool selected[DIRECTION_COUNT];
+	bool too_large[DIRECTION_COUNT]; /* its policies are beyond what is compiled: nothing is allowed */
 	struct profile *profile[DIRECTION_COUNT]; /* referenced */
 	bool node_open;     /* may always reach its own node: mode standard and confirmed */
 	UT_hash_handle hh;

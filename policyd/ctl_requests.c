@@ -125,6 +125,8 @@ static const char *policy_text(const struct local_pod *pod, enum direction d)
 		return "as it stands";
 	if (p->open)
 		return "open";
+	if (pod->too_large[d])
+		return "closed: its policies make too many unions of ports and peers";
 	if (profile_is_empty(p))
 		return p->end == END_OBSERVE ? "observed" : "closed";
 	return p->end == END_OBSERVE ? "policy, observed" : "policy";

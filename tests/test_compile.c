@@ -375,6 +375,33 @@ START_TEST(thousands_of_single_ports_are_one_union)
 }
 END_TEST
 
+/* Nested ranges, each with a block of its own: as many unions as there are rules, each larger than the last. */
+START_TEST(policies_that_multiply_close_their_pods_only)
+{
+	struct object *o = build_policy("shop", "nested", "role=db", INGRESS);
+
+	for (int i = 0; i < 3000; i++) {
+		struct policy_rule *rule = build_rule(o, INGRESS);
+		char text[64];
+
+		snprintf(text, sizeof(text), "20.%d.%d.0/24", i / 256, i % 256);
+		build_peer(rule, text);
+		snprintf(text, sizeof(text), "tcp/%d-%d", i + 1, 60000 - i);
+		build_port(rule, text);
+	}
+	policy("egress", EGRESS, "10.0.0.2/32", "tcp/80");
+	cluster_upsert(c, o);
+	ck_assert(!allowed(INGRESS, "20.0.0.1", IPPROTO_TCP, 3000));
+	ck_assert(profile_is_empty(profile_of(INGRESS)));
+	ck_assert(build_local(c, "db")->too_large[INGRESS]);
+	ck_assert(!build_local(c, "db")->too_large[EGRESS]);
+	ck_assert(allowed(EGRESS, "10.0.0.2", IPPROTO_TCP, 80));
+	policy("nested", INGRESS, "20.0.0.0/24", "tcp/80");
+	ck_assert(allowed(INGRESS, "20.0.0.1", IPPROTO_TCP, 80));
+	ck_assert(!build_local(c, "db")->too_large[INGRESS]);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("compile");
@@ -404,6 +431,7 @@ int main(void)
 	tcase_add_test(t, incomplete_source_opens_nothing_new);
 	tcase_add_test(t, only_what_changed_is_reported);
 	tcase_add_test(t, thousands_of_single_ports_are_one_union);
+	tcase_add_test(t, policies_that_multiply_close_their_pods_only);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

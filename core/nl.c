@@ -62,7 +62,8 @@ void nl_close_detached(struct nl *nl)
 	nl_close(nl); /* without a child this waits: slower, never wrong */
 }
 
-static int read_answer(struct nl *nl, uint32_t seq, bool dump, nl_message_fn fn, void *arg)
+/* partial: fn's word ends the reading, not only the listening. */
+static int read_answer(struct nl *nl, uint32_t seq, bool dump, bool partial, nl_message_fn fn, void *arg)
 {
 	static const size_t size = ANSWER_BYTES;
 	CLEAN_FREE char *buf = mem_alloc(size);
@@ -92,6 +93,8 @@ static int read_answer(struct nl *nl, uint32_t seq, bool dump, nl_message_fn fn,
 			}
 			if (fn && !result)
 				result = fn(nlh, arg); /* the rest is still read, or the next request would meet it */
+			if (result && partial)
+				return result;
 		}
 	}
 }
@@ -103,7 +106,7 @@ int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
 	nlh->nlmsg_seq = ++nl->seq;
 	if (send(nl->fd, nlh, nlh->nlmsg_len, 0) < 0)
 		return -errno;
-	return read_answer(nl, nlh->nlmsg_seq, dump, fn, arg);
+	return read_answer(nl, nlh->nlmsg_seq, dump, false, fn, arg);
 }
 
 struct kept {
@@ -141,5 +144,18 @@ int nl_dump(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
 		code = fn(message, arg);
 	}
 	free(k.bytes);
+	return code;
+}
+
+int nl_dump_beginning(int bus, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
+{
+	struct nl nl;
+	int code = nl_open(&nl, bus, NULL);
+
+	if (code < 0)
+		return code;
+	nlh->nlmsg_seq = ++nl.seq;
+	code = send(nl.fd, nlh, nlh->nlmsg_len, 0) < 0 ? -errno : read_answer(&nl, nlh->nlmsg_seq, true, true, fn, arg);
+	nl_close(&nl);
 	return code;
 }

@@ -236,7 +236,8 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 			evict_strangers(t, &nl, a, former, n_former);
 		else
 			for (size_t i = 0; i < n_former; i++)
-				take_over(t, a, former[i]);
+				if (!former[i]->closing) /* it was withdrawn by its DEL */
+					take_over(t, a, former[i]);
 		put_closed(t, a);
 		code = txn_commit(t, &nl, err);
 		txn_free(t);

@@ -14,6 +14,7 @@
 #include "moat/rule.h"
 #include "txn_internal.h"
 
+#define RULE_BYTES_MAX 4096 /* the largest of ours has some 600: nine expressions, each below 64 */
 #define TAG_UDATA_TYPE 200 /* nft ignores types it does not know; it uses 0 (comment) and 1 */
 
 static struct nftnl_expr *expr(const char *name)
@@ -57,7 +58,7 @@ void rule_begin(struct txn *t, const char *chain)
 
 void rule_end(struct txn *t)
 {
-	CLEAN_FREE char *scratch = mem_alloc(8192);
+	char scratch[RULE_BYTES_MAX];
 	struct nftnl_rule *rule = TAKE_PTR(t->rule);
 	struct nlmsghdr *nlh = txn_message_begin(t, scratch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 
@@ -78,17 +79,22 @@ static uint64_t hash(const void *data, size_t len)
 
 void rule_end_tagged(struct txn *t, const char *chain)
 {
-	CLEAN_FREE char *scratch = mem_zalloc(8192);
+	char scratch[RULE_BYTES_MAX] = {0}; /* padding is hashed too */
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_NEWRULE, NFPROTO_INET, 0, 0);
-	struct nftnl_udata_buf *udata = MUST(nftnl_udata_buf_alloc(32));
+	struct nftnl_udata_buf *udata;
 	struct rule_tag tag = {.chain = chain};
 
 	nftnl_rule_nlmsg_build_payload(nlh, t->rule);
 	tag.tag = hash(mnl_nlmsg_get_payload(nlh), mnl_nlmsg_get_payload_len(nlh));
+	VEC_PUSH(&t->tags, tag);
+	if (t->tags_only) {
+		nftnl_rule_free(TAKE_PTR(t->rule));
+		return;
+	}
+	udata = MUST(nftnl_udata_buf_alloc(32));
 	nftnl_udata_put(udata, TAG_UDATA_TYPE, sizeof(tag.tag), &tag.tag);
 	nftnl_rule_set_data(t->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
 	nftnl_udata_buf_free(udata);
-	VEC_PUSH(&t->tags, tag);
 	rule_end(t);
 }
 

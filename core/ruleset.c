@@ -495,6 +495,11 @@ void ruleset_put(struct txn *t)
 		txn_add_chain(t, static_chains[i].name, static_chains[i].base ? &static_chains[i].hook : NULL);
 		txn_flush_chain(t, static_chains[i].name);
 	}
+	ruleset_put_rules(t);
+}
+
+void ruleset_put_rules(struct txn *t)
+{
 	put_ends(t);
 	put_tunnels_and_midstream(t);
 	put_errors(t);

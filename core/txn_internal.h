@@ -30,6 +30,7 @@ struct txn {
 	uint8_t family;          /* address family this rule has checked, 0 none */
 	uint8_t l4proto;         /* likewise */
 	VEC(struct rule_tag) tags; /* of the tagged rules, in order */
+	bool tags_only;            /* proof: rules are made for their tags and not queued */
 };
 
 struct rule_tag {

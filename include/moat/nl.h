@@ -41,4 +41,10 @@ int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
  */
 int nl_dump(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg);
 
+/*
+ * The beginning of a dump, on a socket of its own that is closed as soon as fn returns non-zero: the rest is never made. bus as
+ * for nl_open. Returns what fn did, 0 at the end of the dump, or a negative errno. A change meanwhile may be seen half.
+ */
+int nl_dump_beginning(int bus, struct nlmsghdr *nlh, nl_message_fn fn, void *arg);
+
 #endif

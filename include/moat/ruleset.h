@@ -48,6 +48,8 @@ extern const size_t n_static_chains;
  * only rules are swapped, and no rule uses a set that this transaction makes, save the first time, when nothing is guarded yet.
  */
 void ruleset_put(struct txn *t);
+/* Of that, only the rules, in chains that are there and empty. */
+void ruleset_put_rules(struct txn *t);
 
 /*
  * Does the static part stand as ruleset_put writes it: base chains hooked, every rule in its place? 0: yes. -ENOENT: no

@@ -136,17 +136,16 @@ allow back web 80
 deny front web 80
 
 step "a pod's label that flips opens and closes within a second, its connections too"
-EVENTUALLY=1
 web '{ from: [ { namespaceSelector: {}, podSelector: { matchLabels: { tier: two } } } ] }'
 settled
 deny front web 80
 manifest_pod front role=front tier=two
-eventually allow front web 80
+soon allow front web 80
 hold_start flipped front tcp "${ADDR4[web]}" 80
 hold_start flipped6 front tcp "${ADDR6[web]}" 80
 hold_start steady tool tcp "${ADDR6[web]}" 80
 manifest_pod front role=front tier=one
-eventually deny front web 80
+soon deny front web 80
 hold_dead flipped
 hold_dead flipped6
 hold_alive steady
@@ -154,18 +153,18 @@ step "a namespace's label likewise"
 web '{ from: [ { namespaceSelector: { matchLabels: { team: tools } } } ] }'
 settled
 manifest_namespace tools team=none
-eventually deny tool web 80
+soon deny tool web 80
 hold_dead steady
 manifest_namespace tools team=tools
-eventually allow tool web 80
+soon allow tool web 80
 
 step "the selected pod's label: it leaves the policy, and is closed"
 hold_start leaving tool tcp "${ADDR4[web]}" 80
 pod_with_ports web '{ name: http, containerPort: 80 }' role=none tier=one
-eventually deny tool web 80
+soon deny tool web 80
 hold_dead leaving
 manifest_pod web role=web tier=one
-eventually allow tool web 80
+soon allow tool web 80
 
 step "forty policies add up, whatever their order"
 for i in {40..1}; do
@@ -183,10 +182,10 @@ allow tool web 81
 step "a completed pod is nobody's peer; its connections end"
 hold_start completed back tcp "${ADDR4[web]}" 81
 sed 's/phase: Running/phase: Succeeded/' "$MANIFESTS/pod-back.yaml" | manifest pod-back
-eventually deny back web 81
+soon deny back web 81
 hold_dead completed
 manifest_pod back role=front tier=tier-21
-eventually allow back web 81
+soon allow back web 81
 
 step "a hostNetwork pod at an address is no peer there"
 web '{ from: [ { podSelector: { matchLabels: { role: host } } } ] }'
@@ -205,10 +204,10 @@ allow ext web 80
 
 step "a manifest with another UID is another pod: closed"
 sed 's/uid: uid-.*/uid: another/' "$MANIFESTS/pod-web.yaml" | manifest pod-web
-eventually deny ext web 80
+soon deny ext web 80
 deny_all web ext
 state_says web 'not known: closed' || fail "status says: $(state_of web)"
 manifest_pod web role=web tier=one
-eventually allow ext web 80
+soon allow ext web 80
 
 finish

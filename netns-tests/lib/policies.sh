@@ -42,6 +42,14 @@ status_says()
 state_of() { "$BUILD/moatctl" status | grep -A 1 "^  ${NAMESPACE[$1]}/$1 on " | tail -n 1; }
 state_says() { [[ $(state_of "$1") == *"$2"* ]]; } # POD TEXT
 
+# soon allow|deny …: within a second. Short tries: eventually's would wait for TCP's own second try, which is as long.
+soon()
+{
+	local wanted=answered
+	[ "$1" = allow ] || wanted=dropped
+	wait_until 1 outcome_is $wanted 200 "${@:2}" || fail "soon $*: $GOT"
+}
+
 # ---- a witness -------------------------------------------------------------------------------------------------------
 #
 # Counts a flood's packets before moat's first chain and behind its last one, in a table of its own: what a busy machine

@@ -20,7 +20,7 @@
 #define ADDR4 "10.9.0.2"
 #define ADDR6 "fd00:9::2"
 #define WARM_UP 5  /* rounds that fill caches and do not count */
-#define SETTLE_MS 15 /* the kernel destroys what a batch deleted 10-15 ms later, on the same processors */
+#define SETTLE_MS 40 /* the kernel destroys what a batch deleted 10–20 ms later, and who closes a socket meanwhile waits for it */
 
 struct bench {
 	unsigned rounds;

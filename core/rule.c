@@ -17,14 +17,53 @@
 #define RULE_BYTES_MAX 4096 /* the largest of ours has some 600: nine expressions, each below 64 */
 #define TAG_UDATA_TYPE 200 /* nft ignores types it does not know; it uses 0 (comment) and 1 */
 
-static struct nftnl_expr *expr(const char *name)
+/*
+ * Every expression and attribute of a rule goes into its tag. For a proof, which only wants the tags, that is all that happens:
+ * there are no nftnl objects then, and `e` is NULL.
+ */
+static void mix(struct txn *t, const void *data, size_t len)
 {
-	return MUST(nftnl_expr_alloc(name));
+	/* FNV-1a, 64 bits: tells versions of our own rules apart; nobody's input gets here */
+	for (const uint8_t *p = data; len--; p++)
+		t->tag = (t->tag ^ *p) * 0x100000001b3u;
+}
+
+static struct nftnl_expr *expr(struct txn *t, const char *name)
+{
+	mix(t, name, strlen(name) + 1);
+	return t->tags_only ? NULL : MUST(nftnl_expr_alloc(name));
+}
+
+static void put_bytes(struct txn *t, struct nftnl_expr *e, uint16_t attr, const void *data, uint32_t len)
+{
+	mix(t, &attr, sizeof(attr));
+	mix(t, data, len);
+	if (e && nftnl_expr_set(e, attr, data, len) < 0)
+		abort();
+}
+
+/* size: bytes of the attribute; value: taken as a number of that size */
+static void put_number(struct txn *t, struct nftnl_expr *e, size_t size, uint16_t attr, uint64_t value)
+{
+	uint8_t u8 = (uint8_t)value;
+	uint16_t u16 = (uint16_t)value;
+	uint32_t u32 = (uint32_t)value;
+
+	put_bytes(t, e, attr, size == 1 ? (void *)&u8 : size == 2 ? (void *)&u16 : size == 4 ? (void *)&u32 : (void *)&value, (uint32_t)size);
+}
+
+static void put_text(struct txn *t, struct nftnl_expr *e, uint16_t attr, const char *text)
+{
+	mix(t, &attr, sizeof(attr));
+	mix(t, text, strlen(text) + 1);
+	if (e)
+		nftnl_expr_set_str(e, attr, text);
 }
 
 static void push(struct txn *t, struct nftnl_expr *e)
 {
-	nftnl_rule_add_expr(t->rule, e);
+	if (e)
+		nftnl_rule_add_expr(t->rule, e);
 }
 
 /* 32-bit registers from NFT_REG32_00 on; a key of len bytes takes as many as it needs. */
@@ -46,49 +85,41 @@ static void reg_reset(struct txn *t)
 void rule_begin(struct txn *t, const char *chain)
 {
 	txn_elements_flush(t);
-	if (t->rule)
+	if (t->in_rule)
 		abort();
+	t->in_rule = true;
+	t->tag = 0xcbf29ce484222325u;
+	t->family = t->l4proto = 0;
+	reg_reset(t);
+	if (t->tags_only)
+		return;
 	t->rule = MUST(nftnl_rule_alloc());
 	nftnl_rule_set_u32(t->rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
 	nftnl_rule_set_str(t->rule, NFTNL_RULE_TABLE, TABLE_NAME);
 	nftnl_rule_set_str(t->rule, NFTNL_RULE_CHAIN, chain);
-	t->family = t->l4proto = 0;
-	reg_reset(t);
 }
 
 void rule_end(struct txn *t)
 {
 	char scratch[RULE_BYTES_MAX];
 	struct nftnl_rule *rule = TAKE_PTR(t->rule);
-	struct nlmsghdr *nlh = txn_message_begin(t, scratch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+	struct nlmsghdr *nlh;
 
+	t->in_rule = false;
+	nlh = txn_message_begin(t, scratch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
 	txn_message_end(t, nlh, mem_printf("add rule to %s", nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN)));
 	nftnl_rule_free(rule);
 }
 
-/* FNV-1a, 64 bits: tells versions of our own rules apart; nobody's input gets here. */
-static uint64_t hash(const void *data, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (const uint8_t *p = data; len--; p++)
-		h = (h ^ *p) * 0x100000001b3u;
-	return h;
-}
-
 void rule_end_tagged(struct txn *t, const char *chain)
 {
-	char scratch[RULE_BYTES_MAX] = {0}; /* padding is hashed too */
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_NEWRULE, NFPROTO_INET, 0, 0);
+	struct rule_tag tag = {.chain = chain, .tag = t->tag};
 	struct nftnl_udata_buf *udata;
-	struct rule_tag tag = {.chain = chain};
 
-	nftnl_rule_nlmsg_build_payload(nlh, t->rule);
-	tag.tag = hash(mnl_nlmsg_get_payload(nlh), mnl_nlmsg_get_payload_len(nlh));
 	VEC_PUSH(&t->tags, tag);
 	if (t->tags_only) {
-		nftnl_rule_free(TAKE_PTR(t->rule));
+		t->in_rule = false;
 		return;
 	}
 	udata = MUST(nftnl_udata_buf_alloc(32));
@@ -115,34 +146,34 @@ bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret)
 
 static void cmp(struct txn *t, uint32_t reg, uint32_t op, const void *data, uint32_t len)
 {
-	struct nftnl_expr *e = expr("cmp");
+	struct nftnl_expr *e = expr(t, "cmp");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, reg);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
-	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len);
+	put_number(t, e, 4, NFTNL_EXPR_CMP_SREG, reg);
+	put_number(t, e, 4, NFTNL_EXPR_CMP_OP, op);
+	put_bytes(t, e, NFTNL_EXPR_CMP_DATA, data, len);
 	push(t, e);
 }
 
 static uint32_t meta(struct txn *t, uint32_t key, size_t len)
 {
-	struct nftnl_expr *e = expr("meta");
+	struct nftnl_expr *e = expr(t, "meta");
 	uint32_t reg = reg_take(t, len);
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
+	put_number(t, e, 4, NFTNL_EXPR_META_KEY, key);
+	put_number(t, e, 4, NFTNL_EXPR_META_DREG, reg);
 	push(t, e);
 	return reg;
 }
 
 static uint32_t payload(struct txn *t, uint32_t base, uint32_t offset, uint32_t len)
 {
-	struct nftnl_expr *e = expr("payload");
+	struct nftnl_expr *e = expr(t, "payload");
 	uint32_t reg = reg_take(t, len);
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	put_number(t, e, 4, NFTNL_EXPR_PAYLOAD_BASE, base);
+	put_number(t, e, 4, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	put_number(t, e, 4, NFTNL_EXPR_PAYLOAD_LEN, len);
+	put_number(t, e, 4, NFTNL_EXPR_PAYLOAD_DREG, reg);
 	push(t, e);
 	return reg;
 }
@@ -150,13 +181,13 @@ static uint32_t payload(struct txn *t, uint32_t base, uint32_t offset, uint32_t 
 static void bitwise_and(struct txn *t, uint32_t reg, const void *mask, uint32_t len)
 {
 	static const uint8_t zero[16];
-	struct nftnl_expr *e = expr("bitwise");
+	struct nftnl_expr *e = expr(t, "bitwise");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, reg);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, reg);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, len);
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
+	put_number(t, e, 4, NFTNL_EXPR_BITWISE_SREG, reg);
+	put_number(t, e, 4, NFTNL_EXPR_BITWISE_DREG, reg);
+	put_number(t, e, 4, NFTNL_EXPR_BITWISE_LEN, len);
+	put_bytes(t, e, NFTNL_EXPR_BITWISE_MASK, mask, len);
+	put_bytes(t, e, NFTNL_EXPR_BITWISE_XOR, zero, len);
 	push(t, e);
 }
 
@@ -236,12 +267,12 @@ void rule_load_dport(struct txn *t)
 
 static uint32_t ct_address(struct txn *t, uint32_t key, bool reply, size_t len)
 {
-	struct nftnl_expr *e = expr("ct");
+	struct nftnl_expr *e = expr(t, "ct");
 	uint32_t reg = reg_take(t, len);
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
-	nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, reply);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+	put_number(t, e, 4, NFTNL_EXPR_CT_KEY, key);
+	put_number(t, e, 1, NFTNL_EXPR_CT_DIR, reply);
+	put_number(t, e, 4, NFTNL_EXPR_CT_DREG, reg);
 	push(t, e);
 	return reg;
 }
@@ -254,12 +285,12 @@ void rule_load_ct_saddr(struct txn *t, int family, bool reply)
 
 static struct nftnl_expr *lookup(struct txn *t, const char *set)
 {
-	struct nftnl_expr *e = expr("lookup");
+	struct nftnl_expr *e = expr(t, "lookup");
 
 	if (t->reg == t->reg_key)
 		abort(); /* nothing was loaded */
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, t->reg_key);
-	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
+	put_number(t, e, 4, NFTNL_EXPR_LOOKUP_SREG, t->reg_key);
+	put_text(t, e, NFTNL_EXPR_LOOKUP_SET, set);
 	reg_reset(t);
 	return e;
 }
@@ -273,18 +304,18 @@ void rule_vmap(struct txn *t, const char *map)
 {
 	struct nftnl_expr *e = lookup(t, map);
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+	put_number(t, e, 4, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 	push(t, e);
 }
 
 static void ct_state(struct txn *t, uint32_t mask, uint32_t op)
 {
 	static const uint32_t zero;
-	struct nftnl_expr *e = expr("ct");
+	struct nftnl_expr *e = expr(t, "ct");
 	uint32_t reg = reg_take(t, 4);
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+	put_number(t, e, 4, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+	put_number(t, e, 4, NFTNL_EXPR_CT_DREG, reg);
 	push(t, e);
 	bitwise_and(t, reg, &mask, 4);
 	cmp(t, reg, op, &zero, 4);
@@ -340,12 +371,12 @@ void rule_saddr_link_local(struct txn *t)
 void rule_saddr_local(struct txn *t)
 {
 	static const uint32_t local = RTN_LOCAL;
-	struct nftnl_expr *e = expr("fib");
+	struct nftnl_expr *e = expr(t, "fib");
 	uint32_t reg = reg_take(t, 4);
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_SADDR);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, reg);
+	put_number(t, e, 4, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_SADDR);
+	put_number(t, e, 4, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	put_number(t, e, 4, NFTNL_EXPR_FIB_DREG, reg);
 	push(t, e);
 	cmp(t, reg, NFT_CMP_EQ, &local, 4);
 	reg_reset(t);
@@ -386,26 +417,26 @@ void rule_tcp_flags_not(struct txn *t, uint8_t mask, uint8_t value)
 
 void rule_counter(struct txn *t)
 {
-	push(t, expr("counter"));
+	push(t, expr(t, "counter"));
 }
 
 void rule_limit(struct txn *t, uint64_t per_second, uint32_t burst)
 {
-	struct nftnl_expr *e = expr("limit");
+	struct nftnl_expr *e = expr(t, "limit");
 
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, per_second);
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1); /* seconds */
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, burst);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	put_number(t, e, 8, NFTNL_EXPR_LIMIT_RATE, per_second);
+	put_number(t, e, 8, NFTNL_EXPR_LIMIT_UNIT, 1); /* seconds */
+	put_number(t, e, 4, NFTNL_EXPR_LIMIT_BURST, burst);
+	put_number(t, e, 4, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
 	push(t, e);
 }
 
 void rule_log(struct txn *t, uint16_t group, const char *prefix)
 {
-	struct nftnl_expr *e = expr("log");
+	struct nftnl_expr *e = expr(t, "log");
 
-	nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, group);
-	nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, prefix);
+	put_number(t, e, 2, NFTNL_EXPR_LOG_GROUP, group);
+	put_text(t, e, NFTNL_EXPR_LOG_PREFIX, prefix);
 	push(t, e);
 }
 
@@ -414,28 +445,28 @@ void rule_reject_tcp_reset(struct txn *t)
 	struct nftnl_expr *e;
 
 	rule_l4proto(t, IPPROTO_TCP);
-	e = expr("reject");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+	e = expr(t, "reject");
+	put_number(t, e, 4, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
 	push(t, e);
 }
 
 void rule_reject_admin_prohibited(struct txn *t)
 {
-	struct nftnl_expr *e = expr("reject");
+	struct nftnl_expr *e = expr(t, "reject");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
-	nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+	put_number(t, e, 4, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
+	put_number(t, e, 1, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
 	push(t, e);
 }
 
 static void verdict(struct txn *t, int code, const char *chain)
 {
-	struct nftnl_expr *e = expr("immediate");
+	struct nftnl_expr *e = expr(t, "immediate");
 
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)code);
+	put_number(t, e, 4, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	put_number(t, e, 4, NFTNL_EXPR_IMM_VERDICT, (uint32_t)code);
 	if (chain)
-		nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain);
+		put_text(t, e, NFTNL_EXPR_IMM_CHAIN, chain);
 	push(t, e);
 }
 

@@ -54,7 +54,7 @@ size_t txn_bytes(const struct txn *t)
 
 struct nlmsghdr *txn_message_begin(struct txn *t, void *scratch, uint16_t type, uint16_t flags)
 {
-	if (t->rule)
+	if (t->in_rule)
 		abort(); /* a rule was begun and not ended */
 	/* nftnl's sequence number is the place in the queue, counted from 1: 0 is the frame's */
 	return nftnl_nlmsg_build_hdr(scratch, type, NFPROTO_INET, flags, (uint32_t)t->labels.n + 1);

@@ -24,7 +24,9 @@ struct txn {
 	uint16_t elements_type;     /* NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM */
 	unsigned n_elements;
 
-	struct nftnl_rule *rule; /* between rule_begin and rule_end */
+	bool in_rule; /* between rule_begin and rule_end */
+	struct nftnl_rule *rule;
+	uint64_t tag;            /* of the expressions so far */
 	uint32_t reg;            /* next free 32-bit register, */
 	uint32_t reg_key;        /* and the first of the key being loaded */
 	uint8_t family;          /* address family this rule has checked, 0 none */

@@ -17,7 +17,7 @@
 
 void rule_begin(struct txn *t, const char *chain); /* appends to chain */
 void rule_end(struct txn *t);
-/* rule_end with a tag: a hash of the rule's own bytes as user data, by which a dump proves that the rule still stands. chain: static text. */
+/* rule_end with a tag: a hash of the rule's own expressions as user data, by which a dump proves that the rule still stands. chain: static text. */
 void rule_end_tagged(struct txn *t, const char *chain);
 /* Reads the tag of a dumped rule's user data; false if it has none. */
 bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret);

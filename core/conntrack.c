@@ -23,7 +23,7 @@ struct sweep {
 	size_t n_addrs;
 	conntrack_match_fn match;
 	void *arg;
-	struct nl deleter; /* deletes while another socket dumps */
+	struct nl *deleter; /* deletes while another socket dumps */
 	size_t deleted;
 	int code;
 };
@@ -107,7 +107,7 @@ static int delete_entry(struct sweep *s, uint8_t family, const struct nlattr *tu
 		mnl_attr_put(nlh, CTA_ZONE, mnl_attr_get_payload_len(zone), mnl_attr_get_payload(zone));
 	if (id)
 		mnl_attr_put(nlh, CTA_ID, mnl_attr_get_payload_len(id), mnl_attr_get_payload(id));
-	code = nl_request(&s->deleter, nlh, NULL, NULL);
+	code = nl_request(s->deleter, nlh, NULL, NULL);
 	if (code == 0)
 		s->deleted++;
 	return code == -ENOENT ? 0 : code;
@@ -207,37 +207,53 @@ static int dump_filtered(struct nl *nl, struct sweep *s)
 	return 0;
 }
 
-int conntrack_delete(const struct addr *addrs, size_t n_addrs, conntrack_match_fn match, void *arg, size_t *ret_deleted,
-		     struct err *err)
+int conntrack_open(struct conntrack *ct, struct err *err)
 {
-	CLEAN_FREE struct addr *sorted = mem_alloc((n_addrs + 1) * sizeof(*sorted));
-	struct sweep s = {.addrs = sorted, .n_addrs = n_addrs, .match = match, .arg = arg};
-	struct nl nl;
-	uint32_t entries;
 	int code;
 
-	if (ret_deleted)
-		*ret_deleted = 0;
+	ct->dumper.fd = ct->deleter.fd = -1;
+	code = nl_open(&ct->dumper, NETLINK_NETFILTER, err);
+	if (code == 0)
+		code = nl_open(&ct->deleter, NETLINK_NETFILTER, err);
+	if (code < 0)
+		conntrack_close(ct);
+	return code;
+}
+
+void conntrack_close(struct conntrack *ct)
+{
+	nl_close(&ct->dumper);
+	nl_close(&ct->deleter);
+}
+
+int conntrack_delete(struct conntrack *ct, const struct addr *addrs, size_t n_addrs, conntrack_match_fn match, void *arg,
+		     size_t *ret_deleted, struct err *err)
+{
+	CLEAN_FREE struct addr *sorted = mem_alloc((n_addrs + 1) * sizeof(*sorted));
+	struct sweep s = {.addrs = sorted, .n_addrs = n_addrs, .match = match, .arg = arg, .deleter = &ct->deleter};
+	uint32_t entries = n_addrs ? count_entries(&ct->dumper) : 0;
+	int code;
+
 	for (size_t i = 0; i < n_addrs; i++)
 		sorted[i] = addrs[i];
 	qsort(sorted, n_addrs, sizeof(*sorted), by_addr);
-	code = n_addrs ? nl_open(&nl, NETLINK_NETFILTER, err) : 0;
-	if (code < 0 || !n_addrs)
-		return code;
-	code = nl_open(&s.deleter, NETLINK_NETFILTER, err);
-	if (code < 0) {
-		nl_close(&nl);
-		return code;
-	}
-	entries = count_entries(&nl);
 	do { /* a table that is resized during the dump: once more */
-		code = !entries ? 0 : entries <= PLAIN_DUMP_MAX * n_addrs ? dump_all(&nl, &s) : dump_filtered(&nl, &s);
+		code = !entries ? 0 : entries <= PLAIN_DUMP_MAX * n_addrs ? dump_all(&ct->dumper, &s) : dump_filtered(&ct->dumper, &s);
 	} while (code == -EINTR);
-	nl_close(&s.deleter);
-	nl_close(&nl);
 	if (ret_deleted)
 		*ret_deleted = s.deleted;
 	if (code < 0)
 		return err_errno(err, -code, "delete conntrack entries of %zu address%s", n_addrs, n_addrs == 1 ? "" : "es");
 	return 0;
+}
+
+int conntrack_forget(const struct addr *addrs, size_t n_addrs, struct err *err)
+{
+	struct conntrack ct;
+	int code = conntrack_open(&ct, err);
+
+	if (code == 0)
+		code = conntrack_delete(&ct, addrs, n_addrs, NULL, NULL, NULL, err);
+	conntrack_close(&ct);
+	return code;
 }

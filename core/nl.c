@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moat/nl.h"
 
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/netlink.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define DUMP_ATTEMPTS 100 /* at a thousand commits a second one dump of a small chain in a hundred is interrupted */
+#define PARKED_MAX 64 /* a run of the plugin opens some ten; beyond that they are closed at once */
 #define ANSWER_BYTES 65536 /* one datagram of a dump: at most 32 KiB (NLMSG_GOODSIZE grows to the reader's buffer, capped so) */
 
 int nl_open(struct nl *nl, int bus, struct err *err)
@@ -18,7 +19,6 @@ int nl_open(struct nl *nl, int bus, struct err *err)
 	socklen_t len = sizeof(self);
 
 	nl->seq = 0;
-	nl->deleted = false;
 	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, bus);
 	if (nl->fd < 0)
 		return err_errno(err, errno, "netlink socket of bus %d", bus);
@@ -35,31 +35,49 @@ int nl_open(struct nl *nl, int bus, struct err *err)
 	return 0;
 }
 
+/* The process' own, since every user of a socket closes it; written by nl_park and nl_close only. */
+static struct {
+	bool on;
+	int fds[PARKED_MAX];
+	unsigned n;
+} parked;
+
+void nl_park(void)
+{
+	parked.on = true;
+}
+
 void nl_close(struct nl *nl)
 {
-	if (nl->fd >= 0)
+	if (nl->fd >= 0 && parked.on && parked.n < PARKED_MAX)
+		parked.fds[parked.n++] = nl->fd;
+	else if (nl->fd >= 0)
 		close(nl->fd);
 	nl->fd = -1;
 }
 
-void nl_close_detached(struct nl *nl)
+/*
+ * The child must be the last to close, or we would wait after all: it does so when the pipe tells that we have. It holds none of
+ * our standard descriptors, since the runtime waits for the end of our output.
+ */
+void nl_leave(void)
 {
-	pid_t child;
+	int gone[2];
+	char byte;
 
-	if (nl->fd < 0 || !nl->deleted) {
-		nl_close(nl);
+	if (!parked.n || pipe2(gone, O_CLOEXEC) < 0)
 		return;
-	}
-	child = fork();
-	if (child == 0) {
-		/* The runtime waits for the end of our output, so the child must hold none of its pipes. */
-		if (nl->fd > 0)
-			close_range(0, (unsigned)nl->fd - 1, 0);
-		close_range((unsigned)nl->fd + 1, ~0U, 0);
-		close(nl->fd);
+	if (fork() == 0) {
+		close(gone[1]);
+		close_range(STDIN_FILENO, STDERR_FILENO, 0);
+		while (read(gone[0], &byte, 1) < 0 && errno == EINTR)
+			;
 		_exit(0);
 	}
-	nl_close(nl); /* without a child this waits: slower, never wrong */
+	while (parked.n) /* without a child this waits: slower, never wrong */
+		close(parked.fds[--parked.n]);
+	close(gone[0]);
+	close(gone[1]);
 }
 
 /* partial: fn's word ends the reading, not only the listening. */

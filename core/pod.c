@@ -244,7 +244,7 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 		if (!worth_another_attempt(code))
 			break;
 	}
-	nl_close_detached(&nl);
+	nl_close(&nl);
 	return code;
 }
 
@@ -297,7 +297,7 @@ static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const void
 			break;
 		}
 	}
-	nl_close_detached(&nl);
+	nl_close(&nl);
 	return code;
 }
 

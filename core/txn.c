@@ -117,7 +117,6 @@ void txn_delete_table(struct txn *t)
 	txn_elements_flush(t);
 	nlh = txn_message_begin(t, scratch, NFT_MSG_DELTABLE, 0);
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE_NAME);
-	t->deletes = true;
 	txn_message_end(t, nlh, mem_strdup("delete table inet moat"));
 }
 
@@ -151,7 +150,6 @@ void txn_add_chain(struct txn *t, const char *chain, const struct chain_hook *ho
 
 void txn_delete_chain(struct txn *t, const char *chain)
 {
-	t->deletes = true;
 	chain_message(t, NFT_MSG_DELCHAIN, 0, chain, NULL, "delete");
 }
 
@@ -240,7 +238,6 @@ static int send_and_read(struct txn *t, struct nl *nl, struct err *err)
 	sent = send_batch(t, nl->fd);
 	if (sent < 0)
 		return err_errno(err, -sent, "nftables: send a batch of %zu bytes", t->len);
-	nl->deleted |= t->deletes;
 	buf = mem_alloc(65536);
 	while (!done) {
 		ssize_t got = recv(nl->fd, buf, 65536, MSG_DONTWAIT);

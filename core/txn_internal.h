@@ -16,7 +16,6 @@ struct txn {
 	size_t len, cap;
 	VEC(char *) labels; /* of message i, for errors: "add element ports" */
 	uint32_t set_id;    /* sets need a number of their own within a batch */
-	bool deletes;
 	struct nl *parts; /* txn_allow_parts: where parts go; NULL: all at once */
 	struct err part_error;
 

@@ -141,7 +141,6 @@ void txn_delete_set(struct txn *t, const char *set)
 	nlh = txn_message_begin(t, scratch, NFT_MSG_DELSET, 0);
 	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, set);
-	t->deletes = true;
 	txn_message_end(t, nlh, mem_printf("delete set %s", set));
 }
 
@@ -250,7 +249,6 @@ void txn_add_range(struct txn *t, const struct set_spec *set, struct key first, 
 
 void txn_delete_element(struct txn *t, const struct set_spec *set, struct key key)
 {
-	t->deletes = true;
 	open_elements(t, set->name, NFT_MSG_DELSETELEM);
 	nftnl_set_elem_add(t->elements, element_new(set, key));
 	t->n_elements++;

@@ -56,7 +56,7 @@ static int delete_connections(const struct attachment *a, const char *key, struc
 		if (!is_other(owner, key))
 			addrs[n++] = a->addrs[i];
 	}
-	return n ? conntrack_delete(addrs, n, NULL, NULL, NULL, err) : 0;
+	return n ? conntrack_forget(addrs, n, err) : 0;
 }
 
 static int withdraw(const struct attachment *a, const char *key, struct cni_error *e)

@@ -154,7 +154,7 @@ static int close_and_check(const struct attachment *a, const struct former *f, b
 	code = check_port(a, e);
 	if (code)
 		return code;
-	if (conntrack_delete(a->addrs, a->n_addrs, NULL, NULL, NULL, &err) < 0)
+	if (conntrack_forget(a->addrs, a->n_addrs, &err) < 0)
 		return cni_fail_cause(e, CNI_CONNTRACK, &err, "connections of former owners of the pod's addresses cannot be deleted");
 	return 0;
 }

@@ -41,20 +41,20 @@ void daemon_apply(struct daemon *d)
 	d->trouble[0] = '\0';
 	d->retry_ms = RETRY_FIRST_MS;
 	uv_timer_stop(&d->retry);
-	if (d->reconcile.revoke.looked.n) {
+	if (revoke_wants_look(&d->reconcile.revoke)) {
 		uv_timer_again(&d->look_soon);
 		if (!uv_is_active((uv_handle_t *)&d->look_late))
 			uv_timer_again(&d->look_late);
 	}
 }
 
-static void look_again(struct daemon *d, bool last)
+static void look_again(struct daemon *d, enum revoke_look look)
 {
 	struct reconcile *r = &d->reconcile;
 	size_t deleted = 0;
 	struct err err;
 
-	if (revoke_sweep(&r->revoke, true, last, d->cluster, &r->nl, &deleted, &err) < 0)
+	if (revoke_sweep(&r->revoke, look, d->cluster, &r->nl, &deleted, &err) < 0)
 		log_warn("revocation-failed error=\"%s\"", err.text);
 	r->stats.revoked += deleted;
 }
@@ -62,13 +62,17 @@ static void look_again(struct daemon *d, bool last)
 static void on_look_soon(uv_timer_t *timer)
 {
 	uv_timer_stop(timer);
-	look_again(timer->data, false);
+	look_again(timer->data, REVOKE_AGAIN);
 }
 
 static void on_look_late(uv_timer_t *timer)
 {
+	struct daemon *d = timer->data;
+
 	uv_timer_stop(timer);
-	look_again(timer->data, true);
+	look_again(d, REVOKE_LAST);
+	if (revoke_wants_look(&d->reconcile.revoke))
+		uv_timer_again(timer);
 }
 
 static void on_manifests(uv_poll_t *handle, int status, int events)
@@ -192,7 +196,8 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 
 	d->options = *options;
 	d->retry_ms = RETRY_FIRST_MS;
-	d->reconcile.nl.fd = d->manifests.inotify = d->watch.fd = -1;
+	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.dumper.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
+	d->manifests.inotify = d->watch.fd = -1;
 	uv_loop_init(&d->loop);
 	code = init(d, err);
 	if (code == 0)

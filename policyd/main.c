@@ -63,7 +63,6 @@ int main(int argc, char **argv)
 	if (!parse(argc, argv, &options))
 		return usage(stderr);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_IGN); /* nobody waits for the children of nl_close_detached */
 	if (daemon_run(&options, &err) < 0) {
 		log_warn("not-started error=\"%s\"", err.text);
 		return 1;

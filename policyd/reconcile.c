@@ -52,9 +52,13 @@ static void forget_group_chains(struct reconcile *r)
 
 int reconcile_init(struct reconcile *r, struct cluster *cluster, struct err *err)
 {
+	int code;
+
 	memset(r, 0, sizeof(*r));
 	r->cluster = cluster;
-	return nl_open(&r->nl, NETLINK_NETFILTER, err);
+	r->nl.fd = r->revoke.conntrack.dumper.fd = r->revoke.conntrack.deleter.fd = -1;
+	code = nl_open(&r->nl, NETLINK_NETFILTER, err);
+	return code < 0 ? code : revoke_init(&r->revoke, err);
 }
 
 static void forget_pending(struct reconcile *r)
@@ -79,7 +83,7 @@ void reconcile_done(struct reconcile *r)
 	forget_group_chains(r);
 	surroundings_forget(&r->surroundings);
 	revoke_done(&r->revoke);
-	nl_close_detached(&r->nl);
+	nl_close(&r->nl);
 }
 
 void reconcile_distrust(struct reconcile *r)
@@ -168,21 +172,38 @@ static void prepare_members(struct reconcile *r, struct txn *t)
 	free(changed.v);
 }
 
-static int prepare(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
+/* Sets that rules use already: elements that come and go, one by one. */
+static int prepare_standing(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
+{
+	struct txn *t = txn_new();
+
+	prepare_members(r, t);
+	surroundings_prepare(&r->surroundings, t, r->cluster, &r->nl);
+	for (size_t i = 0; i < pods->n; i++)
+		reconcile_node_open(t, pods->v[i], false);
+	return reconcile_commit(r, t, err);
+}
+
+/* What no rule uses yet, and so may go in parts. */
+static int prepare_new(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
 {
 	struct txn *t = txn_new();
 
 	txn_allow_parts(t, &r->nl);
-	prepare_members(r, t);
-	surroundings_prepare(&r->surroundings, t, r->cluster, &r->nl);
 	for (size_t i = 0; i < pods->n; i++) {
 		if (surroundings_want_known(&r->surroundings, t, r->cluster, pods->v[i]))
 			prepare_group(r, t, r->surroundings.every_pod, -1);
 		for (int d = 0; d < DIRECTION_COUNT; d++)
 			prepare_profile(r, t, pods->v[i]->profile[d]);
-		reconcile_node_open(t, pods->v[i], false);
 	}
 	return reconcile_commit(r, t, err);
+}
+
+static int prepare(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
+{
+	int code = prepare_standing(r, pods, err);
+
+	return code < 0 ? code : prepare_new(r, pods, err);
 }
 
 static void note_pods(struct reconcile *r, const struct local_pod_list *pods)
@@ -261,7 +282,7 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 
 		r->stats.last_us = now_us() - r->started_us;
 		note_pods(r, pods);
-		if (revoke_sweep(&r->revoke, false, false, r->cluster, &r->nl, &deleted, &sweep) < 0)
+		if (revoke_sweep(&r->revoke, REVOKE_FRESH, r->cluster, &r->nl, &deleted, &sweep) < 0)
 			log_warn("revocation-failed error=\"%s\"", sweep.text);
 		r->stats.revoked += deleted;
 		code = reconcile_clean(r, err);

@@ -32,8 +32,15 @@ struct sweep {
 	VEC(struct conntrack_flow) denied;
 };
 
+int revoke_init(struct revoke *r, struct err *err)
+{
+	return conntrack_open(&r->conntrack, err);
+}
+
 void revoke_done(struct revoke *r)
 {
+	conntrack_close(&r->conntrack);
+	VEC_DONE(&r->older);
 	VEC_DONE(&r->fresh);
 	VEC_DONE(&r->looked);
 }
@@ -132,7 +139,7 @@ static int put_revoked(struct sweep *s, struct nl *nl, struct err *err)
 	return code;
 }
 
-static int sweep_addrs(const struct addr_vec *addrs, struct cluster *c, struct nl *nl, size_t *ret_deleted, struct err *err)
+static int sweep_addrs(struct revoke *r, const struct addr_vec *addrs, struct cluster *c, struct nl *nl, size_t *ret_deleted, struct err *err)
 {
 	struct sweep s = {0};
 	struct local_addr *la, *next;
@@ -140,11 +147,11 @@ static int sweep_addrs(const struct addr_vec *addrs, struct cluster *c, struct n
 
 	*ret_deleted = 0;
 	index_locals(&s, c);
-	code = conntrack_delete(addrs->v, addrs->n, collect_denied, &s, NULL, err);
+	code = conntrack_delete(&r->conntrack, addrs->v, addrs->n, collect_denied, &s, NULL, err);
 	if (code == 0)
 		code = put_revoked(&s, nl, err);
 	if (code == 0)
-		code = conntrack_delete(addrs->v, addrs->n, delete_denied, &s, ret_deleted, err);
+		code = conntrack_delete(&r->conntrack, addrs->v, addrs->n, delete_denied, &s, ret_deleted, err);
 	HASH_ITER(hh, s.locals, la, next) {
 		HASH_DEL(s.locals, la);
 		free(la);
@@ -153,22 +160,36 @@ static int sweep_addrs(const struct addr_vec *addrs, struct cluster *c, struct n
 	return code;
 }
 
-int revoke_sweep(struct revoke *r, bool again, bool last, struct cluster *c, struct nl *nl, size_t *ret_deleted, struct err *err)
+static void note_all(struct addr_vec *to, const struct addr_vec *from)
 {
+	for (size_t i = 0; i < from->n; i++)
+		note(to, &from->v[i]);
+}
+
+int revoke_sweep(struct revoke *r, enum revoke_look look, struct cluster *c, struct nl *nl, size_t *ret_deleted, struct err *err)
+{
+	struct addr_vec addrs = {0};
 	int code;
 
-	*ret_deleted = 0;
-	if (again) {
-		for (size_t i = 0; i < r->fresh.n; i++)
-			note(&r->looked, &r->fresh.v[i]);
-		code = r->looked.n ? sweep_addrs(&r->looked, c, nl, ret_deleted, err) : 0;
-		if (last)
-			r->looked.n = 0;
-	} else {
-		code = r->fresh.n ? sweep_addrs(&r->fresh, c, nl, ret_deleted, err) : 0;
-		for (size_t i = 0; i < r->fresh.n; i++)
-			note(&r->looked, &r->fresh.v[i]);
-	}
+	note_all(&addrs, &r->fresh);
+	note_all(&r->looked, &r->fresh);
 	r->fresh.n = 0;
+	if (look != REVOKE_FRESH) {
+		note_all(&addrs, &r->looked);
+		note_all(&addrs, &r->older);
+	}
+	*ret_deleted = 0;
+	code = addrs.n ? sweep_addrs(r, &addrs, c, nl, ret_deleted, err) : 0;
+	VEC_DONE(&addrs);
+	if (look == REVOKE_LAST) {
+		r->older.n = 0;
+		note_all(&r->older, &r->looked);
+		r->looked.n = 0;
+	}
 	return code;
+}
+
+bool revoke_wants_look(const struct revoke *r)
+{
+	return r->looked.n || r->older.n;
 }

@@ -11,7 +11,6 @@ struct nl {
 	int fd;
 	uint32_t seq;
 	uint32_t portid; /* who we are in notifications that our own changes cause */
-	bool deleted; /* a batch that deletes was sent: closing waits for the destroy worker (nl_close_detached) */
 };
 
 /* bus: NETLINK_ROUTE or NETLINK_NETFILTER. On success nl_close releases it. */
@@ -19,11 +18,13 @@ int nl_open(struct nl *nl, int bus, struct err *err);
 void nl_close(struct nl *nl); /* accepts a closed or zeroed-with-fd--1 one */
 
 /*
- * nl_close for a process that is about to end. After a batch that deletes, the last close of the socket waits 10–15 ms for
- * nf_tables' destroy worker (nft_rcv_nl_event → nf_tables_trans_destroy_flush_work), though the kernel acknowledged after
- * 0.2 ms. A forked child that holds nothing else open does the waiting; nobody waits for it (a caller that goes on ignores SIGCHLD).
+ * Closing a nftables socket waits while nf_tables' destroy worker has something to destroy, whoever deleted it: 10–20 ms, though a
+ * batch is acknowledged after 0.2 ms (nft_rcv_nl_event → nf_tables_trans_destroy_flush_work). A process that is about to
+ * end need not wait: nl_park makes every later nl_close put sockets aside, and nl_leave hands them to a forked child that
+ * holds nothing else open, and waits in our place. Only for a process with one thread that then ends: the plugin.
  */
-void nl_close_detached(struct nl *nl);
+void nl_park(void);
+void nl_leave(void);
 
 /* One message of an answer. Return 0 to go on, a negative errno to stop with it. */
 typedef int (*nl_message_fn)(const struct nlmsghdr *nlh, void *arg);

@@ -106,7 +106,7 @@ policy db default 'podSelector: { matchLabels: { role: db } }, policyTypes: [ In
 settled
 for family in 4 6; do
 	declare -n address=ADDR$family
-	background in_netns client ping "-$family" -i 0.05 -n "${address[db]}"
+	background nsenter --net=/run/netns/client ping "-$family" -i 0.05 -n "${address[db]}"
 	pinger=$BACKGROUND out=$BACKGROUND_OUT
 	wait_until 5 eval "grep -q 'seq=5 ' $out" || fail "no echo: $(cat "$out")"
 	db_allows '{ port: 81 }, { port: 81, protocol: UDP }'

@@ -197,12 +197,15 @@ static struct group *sweep_group(struct cluster *c, struct sweep *s, struct want
 		VEC_PUSH(&s->last, s->active.v[i]);
 	}
 	add_parts(&parts, &w->portless);
-	w->groups++;
-	w->parts += parts.n;
-	if (is_too_large(w))
-		s->group = NULL; /* nobody reads it */
+	everyone = everyone || parts_are_everyone(&parts);
+	if (!everyone) {
+		w->groups++;
+		w->parts += parts.n;
+	}
+	if (everyone || is_too_large(w))
+		s->group = NULL; /* too large: nobody reads it */
 	else
-		s->group = everyone || parts_are_everyone(&parts) ? NULL : group_get(c, GROUP_ADDRS, &parts);
+		s->group = group_get(c, GROUP_ADDRS, &parts);
 	VEC_DONE(&parts);
 	return s->group;
 }

@@ -11,7 +11,7 @@ packages=(
 	libmnl-dev libnftnl-dev libcjson-dev         # what both programs link,
 	libuv1-dev libyaml-dev nettle-dev uthash-dev # and the daemon
 	check                                        # unit tests
-	nftables iproute2 util-linux mount procps conntrack strace python3 # namespace stories and the demo,
+	nftables iproute2 util-linux mount procps iputils-ping conntrack strace python3 # namespace stories and the demo,
 	containernetworking-plugins                  # with the real ptp and host-local
 )
 

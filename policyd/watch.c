@@ -123,10 +123,8 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 		log_warn("stranger-at-the-table action=rebuild");
 		reconcile_distrust(w->reconcile);
 	}
-	if (surprise || w->reconcile->pending.n) {
-		w->repairs++;
+	if (surprise || w->reconcile->pending.n)
 		w->found(w->arg);
-	}
 }
 
 /*

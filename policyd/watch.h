@@ -13,7 +13,6 @@ struct watch {
 	struct reconcile *reconcile; /* not owned */
 	void (*found)(void *arg); /* something is to be put right: reconcile_run */
 	void *arg;
-	uint64_t repairs;
 };
 
 int watch_start(struct watch *w, struct reconcile *r, uv_loop_t *loop, void (*found)(void *arg), void *arg, struct err *err);

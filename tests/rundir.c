@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -103,4 +104,23 @@ struct attachment *rundir_attachment(const char *id, const char *port, const cha
 		a->n_addrs = 1;
 	}
 	return a;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_msg(file && fputs(text, file) >= 0, "%s", path);
+	fclose(file);
+}
+
+void rundir_leave_host(void)
+{
+	char map[64];
+	uid_t uid = getuid();
+
+	ck_assert_msg(unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0, "user namespaces are needed: %s", strerror(errno));
+	write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	write_file("/proc/self/uid_map", map);
 }

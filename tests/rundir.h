@@ -8,6 +8,12 @@
 void rundir_make(void);   /* a checked fixture: before each test, */
 void rundir_remove(void); /* and after */
 
+/*
+ * To the real kernel without touching the host: user and network namespaces of the calling process' own, with every
+ * capability there. Before rundir_make; only in a process that Check forked.
+ */
+void rundir_leave_host(void);
+
 char *rundir_path(const char *below);                    /* the path in it; caller frees */
 void rundir_write(const char *below, const char *text);  /* a file; its directory is there */
 char *rundir_read(const char *below);                    /* its text; caller frees */

@@ -2,7 +2,6 @@
 /* Transactions, the ruleset and pods against the real kernel, each test in a user and network namespace of its own. */
 #include <check.h>
 #include <linux/netlink.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,24 +31,9 @@ static struct key number(unsigned n)
 	return key_of_addr(&a);
 }
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	ck_assert_msg(file && fputs(text, file) >= 0, "%s", path);
-	fclose(file);
-}
-
-/* Each test runs in a process of its own (Check forks), which moves away from the host before it touches anything. */
 static void setup(void)
 {
-	char map[64];
-	uid_t uid = getuid();
-
-	ck_assert_msg(unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0, "user namespaces are needed: %s", strerror(errno));
-	write_file("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	write_file("/proc/self/uid_map", map);
+	rundir_leave_host();
 	rundir_make();
 	ck_assert_int_eq(podstore_init(&err), 0);
 	ck_assert_int_eq(nl_open(&nl, NETLINK_NETFILTER, &err), 0);

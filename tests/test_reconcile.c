@@ -2,8 +2,6 @@
 /* What the daemon puts back into a real kernel, and what it leaves out, each test in a user and network namespace of its own. */
 #include <check.h>
 #include <linux/netlink.h>
-#include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,14 +17,6 @@ static struct attachment *pod;
 static struct nl nl;
 static struct err err;
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	ck_assert_msg(file && fputs(text, file) >= 0, "%s", path);
-	fclose(file);
-}
-
 static void refresh(void *arg)
 {
 	(void)arg;
@@ -35,13 +25,7 @@ static void refresh(void *arg)
 /* A pod that the plugin has closed and the daemon has taken. */
 static void setup(void)
 {
-	char map[64];
-	uid_t uid = getuid();
-
-	ck_assert_msg(unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0, "user namespaces are needed: %s", strerror(errno));
-	write_file("/proc/self/setgroups", "deny");
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	write_file("/proc/self/uid_map", map);
+	rundir_leave_host();
 	rundir_make();
 	ck_assert_int_eq(podstore_init(&err), 0);
 	ck_assert_int_eq(nl_open(&nl, NETLINK_NETFILTER, &err), 0);

@@ -17,7 +17,7 @@ nft -f - <<-END
 	table inet witness {
 		counter forwarded { }
 		counter victim { }
-		chain forward { type filter hook forward priority 500; iifname "${PORT[mallory]}" counter name forwarded; }
+		chain forward { type filter hook forward priority 500; iifname "$(node_link mallory)" counter name forwarded; }
 		# forged, or an error that a forged packet made the node send; the node has its own reasons to speak otherwise
 		chain out {
 			type filter hook postrouting priority 500

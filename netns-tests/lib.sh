@@ -9,11 +9,11 @@
 #      ext     192.168.50.2, fd00:50::2        a host on the wire
 #       |
 #      wire0   192.168.50.1, fd00:50::1        the node: the story's own namespace, where moat's table lives
-#       | veth…        | veth…                 made by ptp
+#       | veth…        | veth…                 made by the primary plugin: ptp, or bridge (then both are ports of cni0)
 #      pod a          pod b                    10.1.0.0/24, fd00:1::/64 by host-local, gateway .1 and ::1
 #
-# Environment: VERBOSE=1 echoes every command; BUILD is the build directory; CNI_PLUGINS the directory of the real plugins.
-# A story ends with `finish`, which asserts that nothing was left behind; exit code 77 says skipped.
+# Environment: PRIMARY is ptp (the default) or bridge; VERBOSE=1 echoes every command; BUILD is the build directory; CNI_PLUGINS
+# the directory of the real plugins. A story ends with `finish`, which asserts that nothing was left behind; exit code 77 says skipped.
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(cd "$HERE/.." && realpath -m "${BUILD:-build}")
@@ -32,7 +32,7 @@ T=/run/story # all files of the story, gone with its mount namespace
 mkdir -p $T
 STORY=$(basename "$0" .sh)
 CNI_PLUGINS=${CNI_PLUGINS:-/usr/lib/cni}
-[ -x "$CNI_PLUGINS/ptp" ] || CNI_PLUGINS=/opt/cni/bin
+[ -x "$CNI_PLUGINS/host-local" ] || CNI_PLUGINS=/opt/cni/bin
 PROBE=$BUILD/netns-tests/probe
 DRIVER=$BUILD/netns-tests/cnidriver
 MOAT=$BUILD/moat
@@ -128,6 +128,8 @@ set -eEuo pipefail
 trap 'fail "exit code $? of: $BASH_COMMAND"' ERR
 trap cleanup EXIT
 
+# shellcheck source=SCRIPTDIR/lib/primary.sh
+. "$HERE/lib/primary.sh"
 # shellcheck source=SCRIPTDIR/lib/topology.sh
 . "$HERE/lib/topology.sh"
 # shellcheck source=SCRIPTDIR/lib/pods.sh
@@ -141,6 +143,6 @@ trap cleanup EXIT
 # shellcheck source=SCRIPTDIR/lib/clean.sh
 . "$HERE/lib/clean.sh"
 
-for tool in "$PROBE" "$DRIVER" "$CNI_PLUGINS/ptp" "$CNI_PLUGINS/host-local"; do
+for tool in "$PROBE" "$DRIVER" "$CNI_PLUGINS/$PRIMARY" "$CNI_PLUGINS/host-local"; do
 	[ -x "$tool" ] || fail "$tool is missing: run make netns-tools; plugins are in package containernetworking-plugins"
 done

@@ -12,6 +12,6 @@ $(BUILD)/netns-tests/probe: $(patsubst %.c,$(BUILD)/%.o,$(wildcard netns-tests/p
 .PHONY: netns-tools check-netns
 netns-tools: $(NETNS_TOOLS)
 
-# NETNS_JOBS stories at a time; STORIES="01 07" picks some.
+# NETNS_JOBS stories at a time; STORIES="01 07" picks some, PRIMARIES="ptp bridge" what connects their pods.
 check-netns: $(NETNS_TOOLS) $(PROGRAMS)
 	$(Q)BUILD=$(BUILD) netns-tests/run $(STORIES)

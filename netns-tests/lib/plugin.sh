@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# The plugin called directly, with a scripted prevResult: for what Debian's plugins (CNI 1.0.0) and polite runtimes never do.
+# The plugin called directly, with the result of a scripted primary: for what Debian's plugins (CNI 1.0.0) and polite runtimes never do.
 
 # config [KEY VALUE]…: a configuration of type moat; VALUE is JSON.
 config()
@@ -11,18 +11,6 @@ config()
 		shift 2
 	done
 	echo "$text }"
-}
-
-# prev_result NAME ADDRESS/BITS…: what a primary of CNI 1.1.0 would say of a pod whose link exists.
-prev_result()
-{
-	local name=$1 ips="" address
-	shift
-	for address; do
-		ips+="${ips:+, }{ \"interface\": 1, \"address\": \"$address\" }"
-	done
-	echo "{ \"cniVersion\": \"1.1.0\", \"ips\": [ $ips ], \"dns\": {}, \"interfaces\": [
-		{ \"name\": \"port-$name\" }, { \"name\": \"eth0\", \"sandbox\": \"/run/netns/$name\" } ] }"
 }
 
 # plugin VERB POD CONFIG [ENV…]: output in $T/out and $T/err, exit code in CODE. POD may be "" for verbs without one.
@@ -57,26 +45,3 @@ plugin_fails()
 }
 
 error_code() { grep -oE '"code": *[0-9]+' "$1" | grep -oE '[0-9]+' || true; } # FILE
-
-# link_make NAME ADDRESS/BITS…: what a routed primary leaves behind: a veth with the port on the node, addresses, routes.
-link_make()
-{
-	local name=$1 address
-	shift
-	run ip link add "port-$name" type veth peer name eth0 netns "$name"
-	run ip link set "port-$name" up
-	in_netns "$name" ip link set eth0 up
-	PORT[$name]=port-$name
-	for address; do
-		if [[ $address == *:* ]]; then ADDR6[$name]=${address%/*}; else ADDR4[$name]=${address%/*}; fi
-		in_netns "$name" ip addr add "$address" dev eth0
-		run ip route replace "${address%/*}" dev "port-$name" # a former owner's link may not be gone yet
-	done
-	# The gateways, as ptp numbers them: one address on every port.
-	run ip addr add 10.1.0.1/32 dev "port-$name"
-	run ip addr add fd00:1::1/128 dev "port-$name" nodad
-	in_netns "$name" ip route add 10.1.0.1 dev eth0
-	in_netns "$name" ip route add default via 10.1.0.1
-	in_netns "$name" ip -6 route add fd00:1::1 dev eth0
-	in_netns "$name" ip -6 route add default via fd00:1::1
-}

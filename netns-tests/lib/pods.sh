@@ -13,29 +13,14 @@ declare -A PORT       # its host-side interface
 declare -A NAMESPACE  # Kubernetes' one
 LIVES=0
 
-# conflist_write PLUGIN…: the conflist with ptp and what follows it, each an object; none is ptp alone.
+# conflist_write PLUGIN…: the conflist with the primary and what follows it, each an object; none is the primary alone.
 conflist_write()
 {
 	local plugin chained=""
 	for plugin; do
 		chained+=", $plugin"
 	done
-	cat >$CONFLIST <<-END
-	{
-	  "cniVersion": "1.0.0",
-	  "name": "$NETWORK",
-	  "plugins": [
-	    {
-	      "type": "ptp", "ipMasq": false, "capabilities": { "ips": true },
-	      "ipam": {
-	        "type": "host-local", "dataDir": "/run/ipam",
-	        "ranges": [ [ { "subnet": "10.1.0.0/24" } ], [ { "subnet": "fd00:1::/64" } ] ],
-	        "routes": [ { "dst": "0.0.0.0/0" }, { "dst": "::/0" } ]
-	      }
-	    }$chained
-	  ]
-	}
-	END
+	printf '{ "cniVersion": "1.0.0", "name": "%s", "plugins": [ %s%s ] }\n' "$NETWORK" "$(primary_config)" "$chained" >$CONFLIST
 }
 
 # cni VERB POD [OPTION…]: what a runtime does; the plugin's error, if any, is on stdout.
@@ -84,12 +69,6 @@ pod_addresses()
 	# what is being tested.)
 	index=$(in_netns "$name" ip -o link show eth0 | sed 's/.*@if\([0-9]*\):.*/\1/')
 	PORT[$name]=$(ip -o link | awk -F'[: @]+' -v index_="$index" '$1 == index_ { print $2 }')
-}
-
-# The node's link-local address on the pod's link: pods see it as <address>%eth0.
-link_local_of_node() # POD
-{
-	ip -6 -o addr show dev "${PORT[$1]}" scope link | sed 's/.*inet6 \([^/]*\).*/\1/'
 }
 
 # pod_add NAME [--ns NAMESPACE] [ADDRESS…]

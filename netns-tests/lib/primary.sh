@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What differs between the primary plugins that stories run on: PRIMARY=ptp (a routed link per pod), PRIMARY=bridge (pods on one
+# plain bridge). A story that is about one of them says so in its head, "# Primary: ptp", and is run on that one only.
+
+PRIMARY=${PRIMARY:-ptp}
+BRIDGE=cni0
+
+case $PRIMARY in
+ptp | bridge) ;;
+*) fail "PRIMARY is ptp or bridge, not $PRIMARY" ;;
+esac
+
+# primary_config [KEY VALUE]…: the primary's object in the conflist; VALUE is JSON.
+primary_config()
+{
+	local more=""
+	while (($# > 0)); do
+		more+=", \"$1\": $2"
+		shift 2
+	done
+	[ "$PRIMARY" != bridge ] || more="$more, \"bridge\": \"$BRIDGE\", \"isGateway\": true"
+	cat <<-END
+	{
+	  "type": "$PRIMARY", "ipMasq": false, "capabilities": { "ips": true }$more,
+	  "ipam": {
+	    "type": "host-local", "dataDir": "/run/ipam",
+	    "ranges": [ [ { "subnet": "10.1.0.0/24" } ], [ { "subnet": "fd00:1::/64" } ] ],
+	    "routes": [ { "dst": "0.0.0.0/0" }, { "dst": "::/0" } ]
+	  }
+	}
+	END
+}
+
+# Where the node's IP meets a pod: its own port, or the bridge that the port is of.
+node_link() # POD
+{
+	if [ "$PRIMARY" = bridge ]; then echo $BRIDGE; else echo "${PORT[$1]}"; fi
+}
+
+# The node's link-local address there: pods see it as <address>%eth0.
+link_local_of_node() # POD
+{
+	ip -6 -o addr show dev "$(node_link "$1")" scope link | sed 's/.*inet6 \([^/]*\).*/\1/'
+}
+
+# prev_result NAME ADDRESS/BITS…: what a primary of CNI 1.1.0 would say of a pod that link_make connected.
+prev_result()
+{
+	local name=$1 ips="" bridge="" index=1 address
+	shift
+	[ "$PRIMARY" != bridge ] || bridge="{ \"name\": \"$BRIDGE\" }," index=2
+	for address; do
+		ips+="${ips:+, }{ \"interface\": $index, \"address\": \"$address\" }"
+	done
+	echo "{ \"cniVersion\": \"1.1.0\", \"ips\": [ $ips ], \"dns\": {}, \"interfaces\": [ $bridge
+		{ \"name\": \"port-$name\" }, { \"name\": \"eth0\", \"sandbox\": \"/run/netns/$name\" } ] }"
+}
+
+# link_make NAME ADDRESS/BITS…: what a primary leaves behind, without its IPAM: a veth with the port on the node, addresses, routes.
+link_make()
+{
+	local name=$1 address
+	shift
+	run ip link add "port-$name" type veth peer name eth0 netns "$name"
+	PORT[$name]=port-$name
+	if [ "$PRIMARY" = bridge ]; then
+		bridge_make
+		run ip link set "port-$name" master $BRIDGE
+	else # the gateways, as ptp numbers them: one address on every port
+		run ip addr add 10.1.0.1/32 dev "port-$name"
+		run ip addr add fd00:1::1/128 dev "port-$name" nodad
+	fi
+	run ip link set "port-$name" up
+	in_netns "$name" ip link set eth0 up
+	for address; do
+		if [[ $address == *:* ]]; then ADDR6[$name]=${address%/*}; else ADDR4[$name]=${address%/*}; fi
+		in_netns "$name" ip addr add "$address" dev eth0
+		[ "$PRIMARY" = bridge ] || run ip route replace "${address%/*}" dev "port-$name" # a former owner's link may not be gone yet
+	done
+	in_netns "$name" ip route add 10.1.0.1 dev eth0
+	in_netns "$name" ip route add default via 10.1.0.1
+	in_netns "$name" ip -6 route add fd00:1::1 dev eth0
+	in_netns "$name" ip -6 route add default via fd00:1::1
+}
+
+# The bridge as the plugin makes it, if no pod had it made yet.
+bridge_make()
+{
+	! ip link show $BRIDGE >/dev/null 2>&1 || return 0
+	run ip link add $BRIDGE type bridge
+	run ip link set $BRIDGE up
+	run ip addr add 10.1.0.1/24 dev $BRIDGE
+	run ip addr add fd00:1::1/64 dev $BRIDGE nodad
+}

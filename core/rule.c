@@ -11,76 +11,11 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+#include "core/rule_expr.h"
 #include "moat/rule.h"
-#include "txn_internal.h"
 
 #define RULE_BYTES_MAX 4096 /* the largest of ours has some 600: nine expressions, each below 64 */
 #define TAG_UDATA_TYPE 200 /* nft ignores types it does not know; it uses 0 (comment) and 1 */
-
-/*
- * Every expression and attribute of a rule goes into its tag. For a proof, which only wants the tags, that is all that happens:
- * there are no nftnl objects then, and `e` is NULL.
- */
-static void mix(struct txn *t, const void *data, size_t len)
-{
-	/* FNV-1a, 64 bits: tells versions of our own rules apart; nobody's input gets here */
-	for (const uint8_t *p = data; len--; p++)
-		t->tag = (t->tag ^ *p) * 0x100000001b3u;
-}
-
-static struct nftnl_expr *expr(struct txn *t, const char *name)
-{
-	mix(t, name, strlen(name) + 1);
-	return t->tags_only ? NULL : MUST(nftnl_expr_alloc(name));
-}
-
-static void put_bytes(struct txn *t, struct nftnl_expr *e, uint16_t attr, const void *data, uint32_t len)
-{
-	mix(t, &attr, sizeof(attr));
-	mix(t, data, len);
-	if (e && nftnl_expr_set(e, attr, data, len) < 0)
-		abort();
-}
-
-/* size: bytes of the attribute; value: taken as a number of that size */
-static void put_number(struct txn *t, struct nftnl_expr *e, size_t size, uint16_t attr, uint64_t value)
-{
-	uint8_t u8 = (uint8_t)value;
-	uint16_t u16 = (uint16_t)value;
-	uint32_t u32 = (uint32_t)value;
-
-	put_bytes(t, e, attr, size == 1 ? (void *)&u8 : size == 2 ? (void *)&u16 : size == 4 ? (void *)&u32 : (void *)&value, (uint32_t)size);
-}
-
-static void put_text(struct txn *t, struct nftnl_expr *e, uint16_t attr, const char *text)
-{
-	mix(t, &attr, sizeof(attr));
-	mix(t, text, strlen(text) + 1);
-	if (e)
-		nftnl_expr_set_str(e, attr, text);
-}
-
-static void push(struct txn *t, struct nftnl_expr *e)
-{
-	if (e)
-		nftnl_rule_add_expr(t->rule, e);
-}
-
-/* 32-bit registers from NFT_REG32_00 on; a key of len bytes takes as many as it needs. */
-static uint32_t reg_take(struct txn *t, size_t len)
-{
-	uint32_t reg = t->reg;
-
-	t->reg += (uint32_t)((len + 3) / 4);
-	if (t->reg > NFT_REG32_15 + 1)
-		abort();
-	return reg;
-}
-
-static void reg_reset(struct txn *t)
-{
-	t->reg = t->reg_key = NFT_REG32_00;
-}
 
 void rule_begin(struct txn *t, const char *chain)
 {
@@ -90,7 +25,7 @@ void rule_begin(struct txn *t, const char *chain)
 	t->in_rule = true;
 	t->tag = 0xcbf29ce484222325u;
 	t->family = t->l4proto = 0;
-	reg_reset(t);
+	expr_reg_reset(t);
 	if (t->tags_only)
 		return;
 	t->rule = MUST(nftnl_rule_alloc());
@@ -144,53 +79,6 @@ bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret)
 	return false;
 }
 
-static void cmp(struct txn *t, uint32_t reg, uint32_t op, const void *data, uint32_t len)
-{
-	struct nftnl_expr *e = expr(t, "cmp");
-
-	put_number(t, e, 4, NFTNL_EXPR_CMP_SREG, reg);
-	put_number(t, e, 4, NFTNL_EXPR_CMP_OP, op);
-	put_bytes(t, e, NFTNL_EXPR_CMP_DATA, data, len);
-	push(t, e);
-}
-
-static uint32_t meta(struct txn *t, uint32_t key, size_t len)
-{
-	struct nftnl_expr *e = expr(t, "meta");
-	uint32_t reg = reg_take(t, len);
-
-	put_number(t, e, 4, NFTNL_EXPR_META_KEY, key);
-	put_number(t, e, 4, NFTNL_EXPR_META_DREG, reg);
-	push(t, e);
-	return reg;
-}
-
-static uint32_t payload(struct txn *t, uint32_t base, uint32_t offset, uint32_t len)
-{
-	struct nftnl_expr *e = expr(t, "payload");
-	uint32_t reg = reg_take(t, len);
-
-	put_number(t, e, 4, NFTNL_EXPR_PAYLOAD_BASE, base);
-	put_number(t, e, 4, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	put_number(t, e, 4, NFTNL_EXPR_PAYLOAD_LEN, len);
-	put_number(t, e, 4, NFTNL_EXPR_PAYLOAD_DREG, reg);
-	push(t, e);
-	return reg;
-}
-
-static void bitwise_and(struct txn *t, uint32_t reg, const void *mask, uint32_t len)
-{
-	static const uint8_t zero[16];
-	struct nftnl_expr *e = expr(t, "bitwise");
-
-	put_number(t, e, 4, NFTNL_EXPR_BITWISE_SREG, reg);
-	put_number(t, e, 4, NFTNL_EXPR_BITWISE_DREG, reg);
-	put_number(t, e, 4, NFTNL_EXPR_BITWISE_LEN, len);
-	put_bytes(t, e, NFTNL_EXPR_BITWISE_MASK, mask, len);
-	put_bytes(t, e, NFTNL_EXPR_BITWISE_XOR, zero, len);
-	push(t, e);
-}
-
 /*
  * A dependency may be asked for between two loads of one key, so it uses a register behind the key and gives it back.
  */
@@ -198,7 +86,7 @@ static void depend(struct txn *t, uint32_t meta_key, uint8_t value)
 {
 	uint32_t saved = t->reg;
 
-	cmp(t, meta(t, meta_key, 1), NFT_CMP_EQ, &value, 1);
+	expr_cmp(t, expr_meta(t, meta_key, 1), NFT_CMP_EQ, &value, 1);
 	t->reg = saved;
 }
 
@@ -222,58 +110,58 @@ void rule_l4proto(struct txn *t, uint8_t protocol)
 
 void rule_not_l4proto(struct txn *t, uint8_t protocol)
 {
-	cmp(t, meta(t, NFT_META_L4PROTO, 1), NFT_CMP_NEQ, &protocol, 1);
-	reg_reset(t);
+	expr_cmp(t, expr_meta(t, NFT_META_L4PROTO, 1), NFT_CMP_NEQ, &protocol, 1);
+	expr_reg_reset(t);
 }
 
 void rule_load_iifname(struct txn *t)
 {
-	meta(t, NFT_META_IIFNAME, IFNAMSIZ);
+	expr_meta(t, NFT_META_IIFNAME, IFNAMSIZ);
 }
 
 void rule_load_oifname(struct txn *t)
 {
-	meta(t, NFT_META_OIFNAME, IFNAMSIZ);
+	expr_meta(t, NFT_META_OIFNAME, IFNAMSIZ);
 }
 
 /* Offsets of the addresses: RFC 791 section 3.1, RFC 8200 section 3. */
 void rule_load_saddr(struct txn *t, int family)
 {
 	rule_family(t, family);
-	payload(t, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET ? 12 : 8, family == AF_INET ? 4 : 16);
+	expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET ? 12 : 8, family == AF_INET ? 4 : 16);
 }
 
 void rule_load_daddr(struct txn *t, int family)
 {
 	rule_family(t, family);
-	payload(t, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET ? 16 : 24, family == AF_INET ? 4 : 16);
+	expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, family == AF_INET ? 16 : 24, family == AF_INET ? 4 : 16);
 }
 
 void rule_load_l4proto(struct txn *t)
 {
-	meta(t, NFT_META_L4PROTO, 1);
+	expr_meta(t, NFT_META_L4PROTO, 1);
 }
 
 /* TCP, UDP and SCTP all begin with the two ports. */
 void rule_load_sport(struct txn *t)
 {
-	payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2);
+	expr_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2);
 }
 
 void rule_load_dport(struct txn *t)
 {
-	payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);
+	expr_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);
 }
 
 static uint32_t ct_address(struct txn *t, uint32_t key, bool reply, size_t len)
 {
-	struct nftnl_expr *e = expr(t, "ct");
-	uint32_t reg = reg_take(t, len);
+	struct nftnl_expr *e = expr_new(t, "ct");
+	uint32_t reg = expr_reg_take(t, len);
 
-	put_number(t, e, 4, NFTNL_EXPR_CT_KEY, key);
-	put_number(t, e, 1, NFTNL_EXPR_CT_DIR, reply);
-	put_number(t, e, 4, NFTNL_EXPR_CT_DREG, reg);
-	push(t, e);
+	expr_put_number(t, e, 4, NFTNL_EXPR_CT_KEY, key);
+	expr_put_number(t, e, 1, NFTNL_EXPR_CT_DIR, reply);
+	expr_put_number(t, e, 4, NFTNL_EXPR_CT_DREG, reg);
+	expr_push(t, e);
 	return reg;
 }
 
@@ -283,43 +171,31 @@ void rule_load_ct_saddr(struct txn *t, int family, bool reply)
 	ct_address(t, family == AF_INET ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, reply, family == AF_INET ? 4 : 16);
 }
 
-static struct nftnl_expr *lookup(struct txn *t, const char *set)
-{
-	struct nftnl_expr *e = expr(t, "lookup");
-
-	if (t->reg == t->reg_key)
-		abort(); /* nothing was loaded */
-	put_number(t, e, 4, NFTNL_EXPR_LOOKUP_SREG, t->reg_key);
-	put_text(t, e, NFTNL_EXPR_LOOKUP_SET, set);
-	reg_reset(t);
-	return e;
-}
-
 void rule_in(struct txn *t, const char *set)
 {
-	push(t, lookup(t, set));
+	expr_push(t, expr_lookup(t, set));
 }
 
 void rule_vmap(struct txn *t, const char *map)
 {
-	struct nftnl_expr *e = lookup(t, map);
+	struct nftnl_expr *e = expr_lookup(t, map);
 
-	put_number(t, e, 4, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
-	push(t, e);
+	expr_put_number(t, e, 4, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+	expr_push(t, e);
 }
 
 static void ct_state(struct txn *t, uint32_t mask, uint32_t op)
 {
 	static const uint32_t zero;
-	struct nftnl_expr *e = expr(t, "ct");
-	uint32_t reg = reg_take(t, 4);
+	struct nftnl_expr *e = expr_new(t, "ct");
+	uint32_t reg = expr_reg_take(t, 4);
 
-	put_number(t, e, 4, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
-	put_number(t, e, 4, NFTNL_EXPR_CT_DREG, reg);
-	push(t, e);
-	bitwise_and(t, reg, &mask, 4);
-	cmp(t, reg, op, &zero, 4);
-	reg_reset(t);
+	expr_put_number(t, e, 4, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+	expr_put_number(t, e, 4, NFTNL_EXPR_CT_DREG, reg);
+	expr_push(t, e);
+	expr_bitwise_and(t, reg, &mask, 4);
+	expr_cmp(t, reg, op, &zero, 4);
+	expr_reg_reset(t);
 }
 
 void rule_ct_state(struct txn *t, uint32_t mask)
@@ -336,15 +212,15 @@ void rule_icmp_type(struct txn *t, int family, uint8_t type)
 {
 	rule_family(t, family);
 	rule_l4proto(t, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
-	cmp(t, payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1), NFT_CMP_EQ, &type, 1);
-	reg_reset(t);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1), NFT_CMP_EQ, &type, 1);
+	expr_reg_reset(t);
 }
 
 void rule_hop_limit(struct txn *t, uint8_t value)
 {
 	rule_family(t, AF_INET6);
-	cmp(t, payload(t, NFT_PAYLOAD_NETWORK_HEADER, 7, 1), NFT_CMP_EQ, &value, 1);
-	reg_reset(t);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 7, 1), NFT_CMP_EQ, &value, 1);
+	expr_reg_reset(t);
 }
 
 void rule_saddr_unspecified(struct txn *t)
@@ -352,8 +228,8 @@ void rule_saddr_unspecified(struct txn *t)
 	static const uint8_t unspecified[16];
 
 	rule_family(t, AF_INET6);
-	cmp(t, payload(t, NFT_PAYLOAD_NETWORK_HEADER, 8, 16), NFT_CMP_EQ, unspecified, 16);
-	reg_reset(t);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 8, 16), NFT_CMP_EQ, unspecified, 16);
+	expr_reg_reset(t);
 }
 
 void rule_saddr_link_local(struct txn *t)
@@ -362,24 +238,24 @@ void rule_saddr_link_local(struct txn *t)
 	uint32_t reg;
 
 	rule_family(t, AF_INET6);
-	reg = payload(t, NFT_PAYLOAD_NETWORK_HEADER, 8, sizeof(mask));
-	bitwise_and(t, reg, mask, sizeof(mask));
-	cmp(t, reg, NFT_CMP_EQ, prefix, sizeof(prefix));
-	reg_reset(t);
+	reg = expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 8, sizeof(mask));
+	expr_bitwise_and(t, reg, mask, sizeof(mask));
+	expr_cmp(t, reg, NFT_CMP_EQ, prefix, sizeof(prefix));
+	expr_reg_reset(t);
 }
 
 void rule_saddr_local(struct txn *t)
 {
 	static const uint32_t local = RTN_LOCAL;
-	struct nftnl_expr *e = expr(t, "fib");
-	uint32_t reg = reg_take(t, 4);
+	struct nftnl_expr *e = expr_new(t, "fib");
+	uint32_t reg = expr_reg_take(t, 4);
 
-	put_number(t, e, 4, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_SADDR);
-	put_number(t, e, 4, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-	put_number(t, e, 4, NFTNL_EXPR_FIB_DREG, reg);
-	push(t, e);
-	cmp(t, reg, NFT_CMP_EQ, &local, 4);
-	reg_reset(t);
+	expr_put_number(t, e, 4, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_SADDR);
+	expr_put_number(t, e, 4, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	expr_put_number(t, e, 4, NFTNL_EXPR_FIB_DREG, reg);
+	expr_push(t, e);
+	expr_cmp(t, reg, NFT_CMP_EQ, &local, 4);
+	expr_reg_reset(t);
 }
 
 void rule_ct_to_loopback(struct txn *t)
@@ -389,9 +265,9 @@ void rule_ct_to_loopback(struct txn *t)
 
 	rule_family(t, AF_INET);
 	reg = ct_address(t, NFT_CT_DST_IP, false, sizeof(mask));
-	bitwise_and(t, reg, mask, sizeof(mask));
-	cmp(t, reg, NFT_CMP_EQ, prefix, sizeof(prefix));
-	reg_reset(t);
+	expr_bitwise_and(t, reg, mask, sizeof(mask));
+	expr_cmp(t, reg, NFT_CMP_EQ, prefix, sizeof(prefix));
+	expr_reg_reset(t);
 }
 
 static void tcp_flags(struct txn *t, uint8_t mask, uint8_t value, uint32_t op)
@@ -399,10 +275,10 @@ static void tcp_flags(struct txn *t, uint8_t mask, uint8_t value, uint32_t op)
 	uint32_t reg;
 
 	rule_l4proto(t, IPPROTO_TCP);
-	reg = payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1); /* RFC 9293 section 3.1 */
-	bitwise_and(t, reg, &mask, 1);
-	cmp(t, reg, op, &value, 1);
-	reg_reset(t);
+	reg = expr_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1); /* RFC 9293 section 3.1 */
+	expr_bitwise_and(t, reg, &mask, 1);
+	expr_cmp(t, reg, op, &value, 1);
+	expr_reg_reset(t);
 }
 
 void rule_tcp_flags(struct txn *t, uint8_t mask, uint8_t value)
@@ -417,27 +293,27 @@ void rule_tcp_flags_not(struct txn *t, uint8_t mask, uint8_t value)
 
 void rule_counter(struct txn *t)
 {
-	push(t, expr(t, "counter"));
+	expr_push(t, expr_new(t, "counter"));
 }
 
 void rule_limit(struct txn *t, uint64_t per_second, uint32_t burst)
 {
-	struct nftnl_expr *e = expr(t, "limit");
+	struct nftnl_expr *e = expr_new(t, "limit");
 
-	put_number(t, e, 8, NFTNL_EXPR_LIMIT_RATE, per_second);
-	put_number(t, e, 8, NFTNL_EXPR_LIMIT_UNIT, 1); /* seconds */
-	put_number(t, e, 4, NFTNL_EXPR_LIMIT_BURST, burst);
-	put_number(t, e, 4, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
-	push(t, e);
+	expr_put_number(t, e, 8, NFTNL_EXPR_LIMIT_RATE, per_second);
+	expr_put_number(t, e, 8, NFTNL_EXPR_LIMIT_UNIT, 1); /* seconds */
+	expr_put_number(t, e, 4, NFTNL_EXPR_LIMIT_BURST, burst);
+	expr_put_number(t, e, 4, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	expr_push(t, e);
 }
 
 void rule_log(struct txn *t, uint16_t group, const char *prefix)
 {
-	struct nftnl_expr *e = expr(t, "log");
+	struct nftnl_expr *e = expr_new(t, "log");
 
-	put_number(t, e, 2, NFTNL_EXPR_LOG_GROUP, group);
-	put_text(t, e, NFTNL_EXPR_LOG_PREFIX, prefix);
-	push(t, e);
+	expr_put_number(t, e, 2, NFTNL_EXPR_LOG_GROUP, group);
+	expr_put_text(t, e, NFTNL_EXPR_LOG_PREFIX, prefix);
+	expr_push(t, e);
 }
 
 void rule_reject_tcp_reset(struct txn *t)
@@ -445,29 +321,29 @@ void rule_reject_tcp_reset(struct txn *t)
 	struct nftnl_expr *e;
 
 	rule_l4proto(t, IPPROTO_TCP);
-	e = expr(t, "reject");
-	put_number(t, e, 4, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
-	push(t, e);
+	e = expr_new(t, "reject");
+	expr_put_number(t, e, 4, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+	expr_push(t, e);
 }
 
 void rule_reject_admin_prohibited(struct txn *t)
 {
-	struct nftnl_expr *e = expr(t, "reject");
+	struct nftnl_expr *e = expr_new(t, "reject");
 
-	put_number(t, e, 4, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
-	put_number(t, e, 1, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
-	push(t, e);
+	expr_put_number(t, e, 4, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
+	expr_put_number(t, e, 1, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+	expr_push(t, e);
 }
 
 static void verdict(struct txn *t, int code, const char *chain)
 {
-	struct nftnl_expr *e = expr(t, "immediate");
+	struct nftnl_expr *e = expr_new(t, "immediate");
 
-	put_number(t, e, 4, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	put_number(t, e, 4, NFTNL_EXPR_IMM_VERDICT, (uint32_t)code);
+	expr_put_number(t, e, 4, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	expr_put_number(t, e, 4, NFTNL_EXPR_IMM_VERDICT, (uint32_t)code);
 	if (chain)
-		put_text(t, e, NFTNL_EXPR_IMM_CHAIN, chain);
-	push(t, e);
+		expr_put_text(t, e, NFTNL_EXPR_IMM_CHAIN, chain);
+	expr_push(t, e);
 }
 
 void rule_accept(struct txn *t)

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules of table inet moat, chain by chain. Theory: ruleset.c. */
+#include <netinet/icmp6.h> /* before linux/netfilter.h, which has its own copy of netinet/in.h */
+#include <netinet/ip_icmp.h>
+
+#include "moat/rule.h"
+#include "moat/ruleset.h"
+
+static const int families[2] = {AF_INET, AF_INET6};
+
+/* iifname|oifname @ports goto lost */
+static void lost_if_port(struct txn *t, const char *chain, bool output)
+{
+	rule_begin(t, chain);
+	if (output)
+		rule_load_oifname(t);
+	else
+		rule_load_iifname(t);
+	rule_in(t, set_ports.name);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, chain);
+}
+
+/* ip saddr|daddr @pods goto lost, both families */
+static void lost_if_pod(struct txn *t, const char *chain, bool destination)
+{
+	for (int f = 0; f < 2; f++) {
+		rule_begin(t, chain);
+		if (destination)
+			rule_load_daddr(t, families[f]);
+		else
+			rule_load_saddr(t, families[f]);
+		rule_in(t, set_pods[f].name);
+		rule_goto(t, "lost");
+		rule_end_tagged(t, chain);
+	}
+}
+
+/* iifname @<set> jump|goto|accept */
+static void if_port(struct txn *t, const char *chain, const char *set, void (*verdict)(struct txn *, const char *), const char *to)
+{
+	rule_begin(t, chain);
+	rule_load_iifname(t);
+	rule_in(t, set);
+	verdict(t, to);
+	rule_end_tagged(t, chain);
+}
+
+static void always(struct txn *t, const char *chain, void (*verdict)(struct txn *, const char *), const char *to)
+{
+	rule_begin(t, chain);
+	verdict(t, to);
+	rule_end_tagged(t, chain);
+}
+
+static void accept_verdict(struct txn *t, const char *unused)
+{
+	(void)unused;
+	rule_accept(t);
+}
+
+static void return_verdict(struct txn *t, const char *unused)
+{
+	(void)unused;
+	rule_return(t);
+}
+
+/* Anti-spoofing: established flows pass the other hooks unseen, so this is the only place that sees every packet. */
+static void put_guard(struct txn *t)
+{
+	/* iifname @ports goto guard_port; a pod's address from anywhere else is lost */
+	if_port(t, "guard", set_ports.name, rule_goto, "guard_port");
+	lost_if_pod(t, "guard", false);
+
+	for (int f = 0; f < 2; f++) { /* iifname . ip saddr @from_pod accept: membership only, the verdict is not run */
+		rule_begin(t, "guard_port");
+		rule_load_iifname(t);
+		rule_load_saddr(t, families[f]);
+		rule_in(t, map_from_pod[f].name);
+		rule_accept(t);
+		rule_end_tagged(t, "guard_port");
+	}
+	/*
+	 * What a link needs comes from the link's own addresses, or from none yet; what has the pod's own address has passed. With
+	 * any other source it would be accepted in forward as the victim's own (@self), or the node would answer it with an error
+	 * to the victim that quotes it.
+	 */
+	rule_begin(t, "guard_port");
+	rule_saddr_link_local(t);
+	rule_jump(t, "link");
+	rule_end_tagged(t, "guard_port");
+	rule_begin(t, "guard_port");
+	rule_saddr_unspecified(t);
+	rule_jump(t, "link");
+	rule_end_tagged(t, "guard_port");
+	always(t, "guard_port", rule_goto, "lost");
+}
+
+/* ct state established accept; ct state related jump <chain> */
+static void put_tracked(struct txn *t, const char *chain, const char *related)
+{
+	rule_begin(t, chain);
+	rule_ct_state(t, CT_ESTABLISHED);
+	rule_accept(t);
+	rule_end_tagged(t, chain);
+	rule_begin(t, chain);
+	rule_ct_state(t, CT_RELATED);
+	rule_jump(t, related);
+	rule_end_tagged(t, chain);
+}
+
+/* tcp flags & (fin | syn | rst | ack) != syn jump midstream */
+static void put_midstream(struct txn *t, const char *chain)
+{
+	rule_begin(t, chain);
+	rule_tcp_flags_not(t, 0x17, 0x02);
+	rule_jump(t, "midstream");
+	rule_end_tagged(t, chain);
+}
+
+/* ip saddr . ip daddr @self accept: a pod reaches itself, through a Service too */
+static void put_self(struct txn *t, const char *chain)
+{
+	for (int f = 0; f < 2; f++) {
+		rule_begin(t, chain);
+		rule_load_saddr(t, families[f]);
+		rule_load_daddr(t, families[f]);
+		rule_in(t, set_self[f].name);
+		rule_accept(t);
+		rule_end_tagged(t, chain);
+	}
+}
+
+static void put_forward(struct txn *t)
+{
+	put_tracked(t, "forward", "errors");
+	for (int f = 0; f < 2; f++) { /* iifname @ports ip daddr @nodes jump tunnels */
+		rule_begin(t, "forward");
+		rule_load_iifname(t);
+		rule_in(t, set_ports.name);
+		rule_load_daddr(t, families[f]);
+		rule_in(t, set_nodes[f].name);
+		rule_jump(t, "tunnels");
+		rule_end_tagged(t, "forward");
+	}
+	put_midstream(t, "forward");
+	put_self(t, "forward");
+	always(t, "forward", rule_jump, "from");
+	always(t, "forward", rule_jump, "to");
+}
+
+static void put_output(struct txn *t)
+{
+	put_tracked(t, "output", "own_reset");
+	rule_begin(t, "output"); /* node → its own pods: kubelet probes */
+	rule_saddr_local(t);
+	rule_accept(t);
+	rule_end_tagged(t, "output");
+	rule_begin(t, "output"); /* the node's own address detection and MLD, before it has an address */
+	rule_saddr_unspecified(t);
+	rule_jump(t, "link_out");
+	rule_end_tagged(t, "output");
+	put_midstream(t, "output");
+	put_self(t, "output");
+	always(t, "output", rule_jump, "from_out");
+	always(t, "output", rule_jump, "to");
+}
+
+static void put_input(struct txn *t)
+{
+	put_tracked(t, "input", "errors");
+	if_port(t, "input", set_ports.name, rule_jump, "link");
+	if_port(t, "input", set_ports.name, rule_jump, "tunnels");
+	/*
+	 * iifname @ports ct original ip daddr 127.0.0.0/8 goto lost: with route_localnet, which kube-proxy sets, a pod could name the
+	 * node's loopback, and "egress to anywhere" is not meant so. What the node itself translates there is the node's wish.
+	 */
+	rule_begin(t, "input");
+	rule_load_iifname(t);
+	rule_in(t, set_ports.name);
+	rule_ct_to_loopback(t);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "input");
+	put_midstream(t, "input");
+	if_port(t, "input", set_node_open.name, accept_verdict, NULL);
+	always(t, "input", rule_jump, "from");
+}
+
+static void put_questions(struct txn *t)
+{
+	for (int f = 0; f < 2; f++) {
+		rule_begin(t, "from"); /* iifname . ip saddr vmap @from_pod */
+		rule_load_iifname(t);
+		rule_load_saddr(t, families[f]);
+		rule_vmap(t, map_from_pod[f].name);
+		rule_end_tagged(t, "from");
+		rule_begin(t, "from_out"); /* ip saddr vmap @from_addr */
+		rule_load_saddr(t, families[f]);
+		rule_vmap(t, map_from_addr[f].name);
+		rule_end_tagged(t, "from_out");
+		rule_begin(t, "to"); /* ip daddr vmap @to_pod */
+		rule_load_daddr(t, families[f]);
+		rule_vmap(t, map_to_pod[f].name);
+		rule_end_tagged(t, "to");
+	}
+	/* only a miss gets here; in `to` also multicast, broadcast and strangers behind a guarded port */
+	lost_if_port(t, "from", false);
+	lost_if_pod(t, "from", false);
+	lost_if_pod(t, "from_out", false);
+	lost_if_port(t, "to", true);
+	lost_if_pod(t, "to", true);
+}
+
+static void accept_icmp6(struct txn *t, const char *chain, uint8_t type, uint8_t hop_limit)
+{
+	rule_begin(t, chain);
+	rule_icmp_type(t, AF_INET6, type);
+	rule_hop_limit(t, hop_limit);
+	rule_accept(t);
+	rule_end_tagged(t, chain);
+}
+
+#define MLD2_REPORT 143 /* RFC 3810 section 5.2 */
+
+/* What IPv6 needs between a pod and its node. Never a router advertisement or a redirect from a pod: they put routes on a node. */
+static void put_link(struct txn *t)
+{
+	static const uint8_t neighbour[] = {ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT, ND_ROUTER_SOLICIT};
+	static const uint8_t listener[] = {MLD_LISTENER_REPORT, MLD_LISTENER_REDUCTION, MLD2_REPORT};
+
+	for (size_t i = 0; i < ARRAY_SIZE(neighbour); i++)
+		accept_icmp6(t, "link", neighbour[i], 255);
+	for (size_t i = 0; i < ARRAY_SIZE(listener); i++)
+		accept_icmp6(t, "link", listener[i], 1);
+	accept_icmp6(t, "link_out", ND_NEIGHBOR_SOLICIT, 255);
+	accept_icmp6(t, "link_out", MLD_LISTENER_REPORT, 1);
+	accept_icmp6(t, "link_out", MLD2_REPORT, 1);
+}
+
+/* Of `related` only ICMP errors; the rest (what helpers expect) is evaluated as new. */
+static void put_errors(struct txn *t)
+{
+	static const uint8_t v4[] = {ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+	static const uint8_t v6[] = {ICMP6_DST_UNREACH, ICMP6_PACKET_TOO_BIG, ICMP6_TIME_EXCEEDED, ICMP6_PARAM_PROB};
+
+	rule_begin(t, "errors"); /* conntrack calls a redirect related; between pods it is only an attack */
+	rule_icmp_type(t, AF_INET, ICMP_REDIRECT);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "errors");
+	for (size_t i = 0; i < ARRAY_SIZE(v4); i++) {
+		rule_begin(t, "errors");
+		rule_icmp_type(t, AF_INET, v4[i]);
+		rule_goto(t, "error");
+		rule_end_tagged(t, "errors");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(v6); i++) {
+		rule_begin(t, "errors");
+		rule_icmp_type(t, AF_INET6, v6[i]);
+		rule_goto(t, "error");
+		rule_end_tagged(t, "errors");
+	}
+	for (int f = 0; f < 2; f++) {
+		for (int reply = 0; reply < 2; reply++) { /* ip saddr . ct original|reply ip saddr @self accept: an end of the flow */
+			rule_begin(t, "error");
+			rule_load_saddr(t, families[f]);
+			rule_load_ct_saddr(t, families[f], reply);
+			rule_in(t, set_self[f].name);
+			rule_accept(t);
+			rule_end_tagged(t, "error");
+		}
+	}
+	lost_if_pod(t, "error", false); /* a pod about a flow of others */
+	always(t, "error", accept_verdict, NULL); /* a router on the path, the node */
+
+	rule_begin(t, "own_reset"); /* in output: the reset of our own reject */
+	rule_tcp_flags(t, 0x04, 0x04);
+	rule_accept(t);
+	rule_end_tagged(t, "own_reset");
+}
+
+static void put_tunnels_and_midstream(struct txn *t)
+{
+	rule_begin(t, "tunnels"); /* udp dport @tunnel_ports goto lost */
+	rule_l4proto(t, IPPROTO_UDP);
+	rule_load_dport(t);
+	rule_in(t, set_tunnel_ports.name);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "tunnels");
+	rule_begin(t, "tunnels"); /* meta l4proto @tunnel_protocols goto lost */
+	rule_load_l4proto(t);
+	rule_in(t, set_tunnel_protocols.name);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "tunnels");
+	for (int f = 0; f < 2; f++) { /* ip saddr . tcp sport . ip daddr @revoked goto lost */
+		rule_begin(t, "midstream");
+		rule_l4proto(t, IPPROTO_TCP);
+		rule_load_saddr(t, families[f]);
+		rule_load_sport(t);
+		rule_load_daddr(t, families[f]);
+		rule_in(t, set_revoked[f].name);
+		rule_goto(t, "lost");
+		rule_end_tagged(t, "midstream");
+	}
+}
+
+/* counter, and the log for whoever listens: 100 a second name the cause and cost nothing. */
+static void count_and_log(struct txn *t, const char *chain, uint16_t group)
+{
+	rule_begin(t, chain);
+	rule_counter(t);
+	rule_end_tagged(t, chain);
+	rule_begin(t, chain);
+	rule_limit(t, 100, 5);
+	rule_log(t, group, chain);
+	rule_end_tagged(t, chain);
+}
+
+static void put_drop(struct txn *t, const char *chain)
+{
+	rule_begin(t, chain);
+	rule_drop(t);
+	rule_end_tagged(t, chain);
+}
+
+/*
+ * An answer instead of silence, to a NEW packet only, and only where the peer is settled: a client whose address the
+ * daemon has not seen yet must retry, not fail.
+ */
+static void put_reject(struct txn *t, const char *chain, const char *answer, bool egress)
+{
+	count_and_log(t, chain, LOG_GROUP_DENIED);
+	rule_begin(t, chain); /* mid-stream and invalid packets get no answer */
+	rule_ct_state_not(t, CT_NEW);
+	rule_drop(t);
+	rule_end_tagged(t, chain);
+	for (int pass = 0; pass < 2; pass++) {
+		for (int f = 0; f < 2; f++) { /* peer @known goto answer; peer @unsettled drop */
+			rule_begin(t, chain);
+			if (egress)
+				rule_load_daddr(t, families[f]);
+			else
+				rule_load_saddr(t, families[f]);
+			rule_in(t, pass == 0 ? set_known[f].name : set_unsettled[f].name);
+			if (pass == 0)
+				rule_goto(t, answer);
+			else
+				rule_drop(t);
+			rule_end_tagged(t, chain);
+		}
+	}
+	always(t, chain, rule_goto, answer);
+}
+
+static void put_answer(struct txn *t)
+{
+	rule_begin(t, "answer");
+	rule_l4proto(t, IPPROTO_TCP);
+	rule_limit(t, 100, 50);
+	rule_reject_tcp_reset(t);
+	rule_end_tagged(t, "answer");
+	rule_begin(t, "answer");
+	rule_not_l4proto(t, IPPROTO_TCP);
+	rule_limit(t, 100, 50);
+	rule_reject_admin_prohibited(t);
+	rule_end_tagged(t, "answer");
+	put_drop(t, "answer"); /* above the rate */
+}
+
+static void put_ends(struct txn *t)
+{
+	count_and_log(t, CHAIN_DENY_INGRESS, LOG_GROUP_DENIED);
+	put_drop(t, CHAIN_DENY_INGRESS);
+	count_and_log(t, CHAIN_DENY_EGRESS, LOG_GROUP_DENIED);
+	put_drop(t, CHAIN_DENY_EGRESS);
+	put_reject(t, CHAIN_REJECT_INGRESS, "answer", false);
+	put_reject(t, CHAIN_REJECT_EGRESS, "answer", true);
+	put_answer(t);
+	count_and_log(t, CHAIN_OBSERVE_INGRESS, LOG_GROUP_DENIED);
+	always(t, CHAIN_OBSERVE_INGRESS, return_verdict, NULL);
+	count_and_log(t, CHAIN_OBSERVE_EGRESS, LOG_GROUP_DENIED);
+	always(t, CHAIN_OBSERVE_EGRESS, return_verdict, NULL);
+	always(t, CHAIN_OPEN, return_verdict, NULL);
+	count_and_log(t, "lost", LOG_GROUP_LOST);
+	put_drop(t, "lost");
+}
+
+void ruleset_put_rules(struct txn *t)
+{
+	put_ends(t);
+	put_tunnels_and_midstream(t);
+	put_errors(t);
+	put_link(t);
+	put_questions(t);
+	put_guard(t);
+	put_forward(t);
+	put_output(t);
+	put_input(t);
+}

@@ -29,8 +29,9 @@ eventually deny a b 80
 pod_add later
 manifest_pod later
 eventually allow later a 80
-"$BUILD/moatctl" status >$T/status || fail "status: $(cat $T/status)"
+"$BUILD/moatctl" status >$T/status && fail "status is content: $(cat $T/status)"
 grep -q 'up to date' $T/status || fail "status: $(cat $T/status)"
+grep -q '! default/b .*escaped' $T/status || fail "who is no longer known is not told: $(cat $T/status)"
 if nft list chains inet | grep -oE '(p|g..)-[0-9a-f]{32}-[0-9a-f]+' | sed 's/.*-//' | sort -u | sed 1d | grep -q .; then
 	fail "chains of a former daemon are left: $(nft list chains inet)"
 fi

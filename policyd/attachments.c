@@ -38,9 +38,21 @@ int attachments_init(struct attachments *a, struct cluster *cluster, struct err 
 	return 0;
 }
 
+/* Gone from the store by DEL, or did the store lose it? DEL ends with the link, and leaves the state in closing/ until then. */
+static bool was_lost(const struct known_attachment *known)
+{
+	struct attachment port = {.port_index = known->port_index};
+
+	memcpy(port.port, known->port, sizeof(port.port));
+	return !known->closing && !release_is_due(&port);
+}
+
 static void forget(struct attachments *a, struct known_attachment *known)
 {
-	cluster_detach(a->cluster, known->key);
+	if (was_lost(known))
+		cluster_lose(a->cluster, known->key);
+	else
+		cluster_detach(a->cluster, known->key);
 	HASH_DEL(a->known, known);
 	free(known->key);
 	free(known);
@@ -67,6 +79,8 @@ static bool take(struct attachments *a, const struct attachment *stored, bool an
 	known->created = stored->created;
 	known->closing = stored->closing;
 	known->n_addrs = stored->n_addrs;
+	memcpy(known->port, stored->port, sizeof(known->port));
+	known->port_index = stored->port_index;
 	cluster_attach(a->cluster, stored);
 	return true;
 }

@@ -13,6 +13,8 @@ struct known_attachment {
 	uint64_t created;
 	size_t n_addrs; /* a former owner loses addresses, and gets none, while `created` stays */
 	bool closing, seen;
+	char port[IF_NAMESIZE];
+	uint32_t port_index;
 	UT_hash_handle hh;
 };
 

@@ -13,11 +13,6 @@
 
 #include "policyd/model.h"
 
-struct subject_list {
-	struct subject **v;
-	size_t n, cap;
-};
-
 static int compare_names(const struct subject *a, const struct subject *b)
 {
 	int order = strcmp(a->space->name, b->space->name);
@@ -128,8 +123,7 @@ static const struct attachment *newest_attachment(const struct subject *s)
 	return newest;
 }
 
-/* Is there an attachment of this very pod here (a closing one counts)? Then status has no say. */
-static bool has_attachment(const struct subject *s)
+bool subject_has_attachment(const struct subject *s)
 {
 	bool by_name;
 
@@ -168,7 +162,8 @@ static void claim_status(struct subject *s, struct claim_list *ret)
 {
 	const struct pod *pod;
 
-	if (!s->object || has_attachment(s))
+	/* with an attachment here status has no say */
+	if (!s->object || subject_has_attachment(s))
 		return;
 	pod = &s->object->pod;
 	if (pod->finished || pod->host_network)
@@ -294,6 +289,7 @@ void subject_update(struct cluster *c, struct subject *s, const struct object *f
 		subject_recount(c, affected.v[i], affected.v[i]->object);
 	for (size_t i = 0; i < s->locals.n; i++)
 		local_mark(c, s->locals.v[i]);
+	escape_settle(c, s);
 	VEC_DONE(&affected);
 }
 

@@ -114,12 +114,19 @@ static void namespace_put(struct cluster *c, const char *name, struct object *ob
 	space_settle(c, s);
 }
 
+/* Another UID is another pod; without one the name is all there is. */
+static bool same_pod(const struct object *a, const struct object *b)
+{
+	return texts_equal(a->uid, b->uid) && texts_equal(a->pod.static_id, b->pod.static_id);
+}
+
 static void pod_put(struct cluster *c, const char *ns, const char *name, struct object *object)
 {
 	struct subject *s = subject_get(space_get(c, ns), name);
 	struct object *former = s->object;
 
 	s->object = object;
+	s->ended = s->ended && former && object && same_pod(former, object);
 	subject_update(c, s, former);
 	object_free(former);
 	subject_settle(c, s);
@@ -296,6 +303,8 @@ void cluster_free(struct cluster *c)
 		free(network->name);
 		free(network);
 	}
+	free(c->node);
+	VEC_DONE(&c->escapes);
 	VEC_DONE(&c->dirty);
 	VEC_DONE(&c->selecting);
 	VEC_DONE(&c->by_address);

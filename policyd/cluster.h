@@ -31,6 +31,8 @@ void cluster_delete(struct cluster *c, enum object_kind kind, const char *ns, co
  */
 void cluster_attach(struct cluster *c, const struct attachment *a);
 void cluster_detach(struct cluster *c, const char *key);
+/* The same for one that the pod store lost while its link is there: no DEL came, so its pod may still run. */
+void cluster_lose(struct cluster *c, const char *key);
 
 /*
  * Settings that change all profiles: modes a conflist gives to a network's attachments (has_mode false: each attachment's
@@ -44,6 +46,15 @@ void cluster_allow_loosening(struct cluster *c, enum mode mode);
  * `standard` node is not opened, since the policy that selects it may be among what was not read.
  */
 void cluster_set_incomplete(struct cluster *c, bool incomplete);
+
+/*
+ * The name of the own node, by which escapes are known (escapes.c). Before the first object; without it none is told.
+ * take_new_escapes: those that were not told yet.
+ */
+void cluster_set_node(struct cluster *c, const char *name);
+typedef void (*cluster_escape_fn)(const struct object *pod, void *arg);
+void cluster_each_escape(const struct cluster *c, cluster_escape_fn fn, void *arg);
+void cluster_take_new_escapes(struct cluster *c, cluster_escape_fn fn, void *arg);
 
 /* Nodes, for the set of other nodes and tunnel ends. take_nodes_changed: since it was last asked. */
 typedef void (*cluster_node_fn)(const struct object *node, void *arg);

@@ -153,6 +153,18 @@ static cJSON *pod_status(const struct local_pod *pod)
 	return status;
 }
 
+static void add_escape(const struct object *pod, void *list)
+{
+	cJSON *escape = cJSON_CreateObject(), *addrs = cJSON_AddArrayToObject(escape, "addresses");
+	char text[ADDR_TEXT_MAX];
+
+	cJSON_AddStringToObject(escape, "namespace", pod->ns);
+	cJSON_AddStringToObject(escape, "pod", pod->name);
+	for (size_t i = 0; i < pod->pod.addrs.n; i++)
+		cJSON_AddItemToArray(addrs, cJSON_CreateString(addr_text(&pod->pod.addrs.v[i], text)));
+	cJSON_AddItemToArray(list, escape);
+}
+
 static cJSON *counters_status(struct nl *nl)
 {
 	static const char *const chains[] = {CHAIN_DENY_INGRESS,   CHAIN_DENY_EGRESS,	  CHAIN_REJECT_INGRESS,
@@ -192,6 +204,7 @@ static cJSON *status(struct daemon *d)
 	cJSON *answer = accept_request(), *pods, *unreadable;
 
 	cJSON_AddBoolToObject(answer, "synced", daemon_is_synced(d));
+	add_text(answer, "node", d->node);
 	cJSON_AddItemToObject(answer, "manifests", manifests_status(&d->manifests));
 	if (d->conflist.path) {
 		cJSON *conflist = cJSON_AddObjectToObject(answer, "conflist");
@@ -203,6 +216,7 @@ static cJSON *status(struct daemon *d)
 	pods = cJSON_AddArrayToObject(answer, "pods");
 	for (struct local_pod *pod = cluster_local_pods(d->cluster); pod; pod = pod->hh.next)
 		cJSON_AddItemToArray(pods, pod_status(pod));
+	cluster_each_escape(d->cluster, add_escape, cJSON_AddArrayToObject(answer, "escapes"));
 	unreadable = cJSON_AddArrayToObject(answer, "unreadable");
 	for (size_t i = 0; i < d->attachments.unreadable.n; i++)
 		cJSON_AddItemToArray(unreadable, cJSON_CreateString(d->attachments.unreadable.v[i].error));

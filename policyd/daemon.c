@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "moat/log.h"
+#include "policyd/node.h"
 
 #define TICK_MS 1000
 #define RETRY_FIRST_MS 50
@@ -25,6 +26,13 @@ static void on_retry(uv_timer_t *timer)
 	daemon_apply(timer->data);
 }
 
+static void tell_escape(const struct object *pod, void *arg)
+{
+	(void)arg;
+	log_warn("escape pod=%s/%s uid=%s reason=\"it runs on this node without an attachment: nothing is known to guard it\"", pod->ns,
+		 pod->name, TEXT(pod->uid));
+}
+
 void daemon_apply(struct daemon *d)
 {
 	struct err err;
@@ -38,6 +46,7 @@ void daemon_apply(struct daemon *d)
 		d->retry_ms = d->retry_ms * 2 < RETRY_MAX_MS ? d->retry_ms * 2 : RETRY_MAX_MS;
 		return;
 	}
+	cluster_take_new_escapes(d->cluster, tell_escape, NULL);
 	d->trouble[0] = '\0';
 	d->retry_ms = RETRY_FIRST_MS;
 	uv_timer_stop(&d->retry);
@@ -163,7 +172,11 @@ static int init(struct daemon *d, struct err *err)
 {
 	int code;
 
+	code = node_name(d->options.node, &d->node, err);
+	if (code < 0)
+		return code;
 	d->cluster = cluster_new();
+	cluster_set_node(d->cluster, d->node);
 	for (int m = 0; m < MODE_COUNT; m++)
 		if (d->options.loosen[m])
 			cluster_allow_loosening(d->cluster, (enum mode)m);
@@ -187,6 +200,7 @@ static void done(struct daemon *d)
 	attachments_done(&d->attachments);
 	conflist_done(&d->conflist);
 	cluster_free(d->cluster);
+	free(d->node);
 }
 
 int daemon_run(const struct daemon_options *options, struct err *err)
@@ -208,7 +222,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 		code = ctl_listen(&d->ctl, d, err);
 	if (code == 0) {
 		start_handles(d);
-		log_info("started manifests=\"%s\"", TEXT(options->manifests));
+		log_info("started manifests=\"%s\" node=%s", TEXT(options->manifests), TEXT(d->node));
 		manifest_scan(&d->manifests);
 		daemon_apply(d);
 		uv_run(&d->loop, UV_RUN_DEFAULT);

@@ -15,11 +15,13 @@
 struct daemon_options {
 	const char *manifests; /* directory */
 	const char *conflist;  /* file, or NULL */
+	const char *node;      /* name of the own node; NULL: the environment's NODE_NAME, else the host's */
 	bool loosen[MODE_COUNT]; /* modes that a namespace label may loosen to */
 };
 
 struct daemon {
 	struct daemon_options options;
+	char *node; /* NULL: not known */
 	uv_loop_t loop;
 	struct cluster *cluster;
 	struct manifest_source manifests;

@@ -242,6 +242,7 @@ static void decode_pod_identity(struct decode *d, const struct doc *root, const 
 
 	mark = decode_enter(d, "status");
 	phase = decode_string(d, status, "phase");
+	pod->running = phase && !strcmp(phase, "Running");
 	pod->finished = phase && (!strcmp(phase, "Succeeded") || !strcmp(phase, "Failed"));
 	decode_leave(d, mark);
 }

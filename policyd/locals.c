@@ -95,15 +95,18 @@ void cluster_attach(struct cluster *c, const struct attachment *a)
 	attachment_free(former);
 }
 
-void cluster_detach(struct cluster *c, const char *key)
+static void detach(struct cluster *c, const char *key, bool ended)
 {
 	struct local *l;
 	struct subject *s;
+	bool by_name;
 
 	HASH_FIND_STR(c->locals, key, l);
 	if (!l)
 		return;
 	s = l->subject;
+	if (subject_is(s, l->attachment, &by_name))
+		s->ended = ended;
 	local_leave(l);
 	local_unlist(&c->dirty, l);
 	HASH_DEL(c->locals, l);
@@ -113,6 +116,16 @@ void cluster_detach(struct cluster *c, const char *key)
 	free(l);
 	subject_update(c, s, s->object);
 	subject_settle(c, s);
+}
+
+void cluster_detach(struct cluster *c, const char *key)
+{
+	detach(c, key, true);
+}
+
+void cluster_lose(struct cluster *c, const char *key)
+{
+	detach(c, key, false);
 }
 
 void cluster_set_network_mode(struct cluster *c, const char *network, enum mode mode, enum deny deny)

@@ -10,10 +10,13 @@
 
 static int usage(FILE *out)
 {
-	fputs("Usage: moat-policyd run --manifests DIR [--conflist FILE] [--labels-may-loosen-to MODE]...\n"
+	fputs("Usage: moat-policyd run --manifests DIR [--conflist FILE] [--node NAME]\n"
+	      "                        [--labels-may-loosen-to MODE]...\n"
 	      "\n"
 	      "  --manifests DIR               follow the YAML and JSON files of DIR\n"
 	      "  --conflist FILE               follow mode and deny of this conflist's moat entry\n"
+	      "  --node NAME                   name of this node in the API, instead of NODE_NAME of the\n"
+	      "                                environment or the host's name in lower case\n"
 	      "  --labels-may-loosen-to MODE   let namespace labels moat.cni/mode loosen to MODE too;\n"
 	      "                                without it they may only tighten\n",
 	      out);
@@ -37,6 +40,7 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 	static const struct option long_options[] = {
 		{"manifests", required_argument, NULL, 'm'},
 		{"conflist", required_argument, NULL, 'c'},
+		{"node", required_argument, NULL, 'n'},
 		{"labels-may-loosen-to", required_argument, NULL, 'l'},
 		{0},
 	};
@@ -47,6 +51,8 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 			ret->manifests = optarg;
 		else if (option == 'c')
 			ret->conflist = optarg;
+		else if (option == 'n')
+			ret->node = optarg;
 		else if (option != 'l' || !parse_mode_option(ret, optarg))
 			return false;
 	}

@@ -179,24 +179,45 @@ static void print_kernel(const cJSON *status)
 	       number_of(packets, "observe_egress"), number_of(packets, "lost"));
 }
 
+static void print_addresses(const cJSON *pod)
+{
+	const cJSON *addr;
+
+	cJSON_ArrayForEach(addr, cJSON_GetObjectItem(pod, "addresses"))
+		printf(" %s", cJSON_GetStringValue(addr));
+}
+
+static void print_escapes(const cJSON *status)
+{
+	const cJSON *escape;
+
+	cJSON_ArrayForEach(escape, cJSON_GetObjectItem(status, "escapes")) {
+		printf("  ! %s/%s", text_of(escape, "namespace"), text_of(escape, "pod"));
+		print_addresses(escape);
+		printf(": escaped; it runs here without an attachment, and nothing is known to guard it: delete it, it comes back closed\n");
+	}
+}
+
 static void print_pods(const cJSON *status)
 {
-	const cJSON *pods = cJSON_GetObjectItem(status, "pods"), *pod, *addr, *unreadable;
+	const cJSON *pods = cJSON_GetObjectItem(status, "pods"), *pod, *unreadable;
+	bool named_node = *text_of(status, "node");
 
-	printf("pods       %d attached\n", cJSON_GetArraySize(pods));
+	printf("pods       %d attached on node %s\n", cJSON_GetArraySize(pods),
+	       named_node ? text_of(status, "node") : "(name not known: no escape can be told; use --node)");
 	cJSON_ArrayForEach(pod, pods) {
 		const char *ns = text_of(pod, "namespace");
 		bool named = *text_of(pod, "pod");
 
 		printf("  %s%s%s on %s", ns, *ns && named ? "/" : "", named ? text_of(pod, "pod") : text_of(pod, "attachment"),
 		       text_of(pod, "port"));
-		cJSON_ArrayForEach(addr, cJSON_GetObjectItem(pod, "addresses"))
-			printf(" %s", cJSON_GetStringValue(addr));
+		print_addresses(pod);
 		printf("\n    mode %s%s, %s; ingress: %s; egress: %s%s\n", text_of(pod, "mode"),
 		       is_true(pod, "labelIgnored") ? " (the namespace's moat.cni/mode label is ignored)" : "", text_of(pod, "state"),
 		       text_of(pod, "ingress"), text_of(pod, "egress"),
 		       is_true(pod, "byNameOnly") ? "; identified by name only, no UID to compare" : "");
 	}
+	print_escapes(status);
 	cJSON_ArrayForEach(unreadable, cJSON_GetObjectItem(status, "unreadable"))
 		printf("  ! %s\n", cJSON_GetStringValue(unreadable));
 }
@@ -223,7 +244,8 @@ static int status_command(bool json)
 		print_kernel(status);
 		print_pods(status);
 	}
-	well = is_true(status, "synced") && is_true(cJSON_GetObjectItem(status, "kernel"), "upToDate");
+	well = is_true(status, "synced") && is_true(cJSON_GetObjectItem(status, "kernel"), "upToDate") &&
+	       !cJSON_GetArraySize(cJSON_GetObjectItem(status, "escapes"));
 	cJSON_Delete(status);
 	return well ? 0 : 1;
 }

@@ -111,6 +111,11 @@ struct local_list {
 	size_t n, cap;
 };
 
+struct subject_list {
+	struct subject **v;
+	size_t n, cap;
+};
+
 /* Who may be a pod: a Pod object, attachments that give its name, or both. */
 struct subject {
 	struct space *space;
@@ -119,6 +124,8 @@ struct subject {
 	struct local_list locals;
 	struct claim_list claims; /* what it has put into the owners */
 	struct addr_list addrs;   /* those it is the peer at: what groups hold of it */
+	bool ended;               /* an attachment of this very pod came to its end, by DEL */
+	bool escaped, told;       /* in cluster.escapes; and told since */
 	UT_hash_handle hh;
 };
 
@@ -172,6 +179,8 @@ struct cluster {
 	struct group_list changed;
 	struct profile *profiles;
 	struct network *networks;
+	char *node; /* the own one's name; NULL: unknown */
+	struct subject_list escapes;
 	bool loosening[MODE_COUNT];
 	bool incomplete;
 	uint64_t evaluations;
@@ -191,6 +200,11 @@ void local_mark(struct cluster *c, struct local *l);
 /* claims.c: after a change of s' object (former: what it was, may be NULL or the same) or attachments. */
 void subject_update(struct cluster *c, struct subject *s, const struct object *former);
 void owners_free(struct cluster *c);
+/* Is there an attachment of this very pod here (a closing one counts)? */
+bool subject_has_attachment(const struct subject *s);
+
+/* escapes.c: after a change of s' object or attachments. */
+void escape_settle(struct cluster *c, struct subject *s);
 
 /* terms.c */
 struct term *term_get(struct cluster *c, const char *ns, const struct policy_peer *peer); /* a reference; NULL: allows nobody */

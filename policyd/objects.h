@@ -26,6 +26,7 @@ struct pod {
 	struct labels labels;
 	VEC(struct addr) addrs; /* status.podIPs, else status.podIP; only addresses a pod can have */
 	VEC(struct named_port) ports;
+	bool running;      /* status.phase Running */
 	bool finished;     /* status.phase Succeeded or Failed: it has given up its addresses */
 	bool host_network; /* spec.hostNetwork: it is its node, never a pod peer */
 	int64_t started;   /* seconds: status.startTime, else metadata.creationTimestamp, else 0 */

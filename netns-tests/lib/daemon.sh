@@ -11,7 +11,7 @@ daemon_start() # [OPTION…]
 {
 	[ -x "$BUILD/moat-policyd" ] || skip "no moat-policyd in $BUILD"
 	note "moat-policyd run --manifests $MANIFESTS $*"
-	"$BUILD/moat-policyd" run --manifests $MANIFESTS "$@" >>"$DAEMON_LOG" 2>&1 &
+	"$BUILD/moat-policyd" run --manifests $MANIFESTS --node "$NODE_NAME" "$@" >>"$DAEMON_LOG" 2>&1 &
 	DAEMON=$!
 	PIDS+=("$DAEMON")
 	wait_synced

@@ -15,8 +15,12 @@ CFLAGS  ?= $(HARDEN)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -Iinclude -I. -MMD -MP
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
+# The plugin is static, since it runs on any host's libc; sanitizers cannot be linked so. STATIC= says no.
+STATIC       ?= $(if $(SANITIZE),,yes)
+STATIC_FLAGS := $(if $(STATIC),$(BUILD)/static/flags)
+
 CORE_LIBS    := -lnftnl -lmnl -lcjson
-PLUGIN_LIBS  := $(CORE_LIBS)
+PLUGIN_LIBS  := $(or $(addprefix @,$(STATIC_FLAGS)),-pie $(CORE_LIBS))
 POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -45,8 +49,14 @@ $(BUILD)/%.o: %.c
 $(BUILD)/libmoat.a: $(call objs,$(CORE_SRC))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/moat: $(BUILD)/plugin/main.o $(PLUGIN_OBJ) $(BUILD)/libmoat.a
-	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(PLUGIN_LIBS) -o $@
+.PHONY: always
+# Asked each time: libraries are upgraded, and what could not be had may be there now. Written only when it changes.
+$(BUILD)/static/flags: always
+	@mkdir -p $(@D)
+	$(Q)CC="$(CC)" CFLAGS="$(CFLAGS)" tools/static-libs $(@D) >$@.new && { cmp -s $@.new $@ || mv $@.new $@; }
+
+$(BUILD)/moat: $(BUILD)/plugin/main.o $(PLUGIN_OBJ) $(BUILD)/libmoat.a $(STATIC_FLAGS)
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(filter-out -pie,$(LDFLAGS)) $(filter %.o %.a,$^) $(PLUGIN_LIBS) -o $@
 
 $(BUILD)/moat-policyd: $(BUILD)/policyd/main.o $(POLICYD_OBJ) $(BUILD)/libmoat.a
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(POLICYD_LIBS) -o $@

@@ -3,11 +3,9 @@
 
 BENCH_TOOLS := $(addprefix $(BUILD)/bench/,exit floor add policy)
 
-$(BUILD)/bench/exit: $(BUILD)/bench/exit.o
-	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -o $@
-
-$(BUILD)/bench/floor: $(BUILD)/bench/floor.o $(BUILD)/libmoat.a
-	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) -Wl,--as-needed $^ $(CORE_LIBS) -o $@
+# Linked as the plugin is.
+$(BUILD)/bench/exit $(BUILD)/bench/floor: $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libmoat.a $(STATIC_FLAGS)
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(filter-out -pie,$(LDFLAGS)) $(filter %.o %.a,$^) $(PLUGIN_LIBS) -o $@
 
 $(BUILD)/bench/add: $(BUILD)/bench/add.o $(BUILD)/bench/sample.o $(BUILD)/core/base.o
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -o $@

@@ -21,6 +21,16 @@ for version in 0.3.0 0.3.1 0.4.0 1.0.0 1.1.0; do
 	says "\"$version\""
 done
 
+if ! grep -qs static-pie "$BUILD/static/flags"; then
+	note "moat is linked to shared libraries here"
+else
+	step "the plugin needs nothing of the host's files"
+	mkdir $T/bare
+	cp "$MOAT" $T/bare/moat
+	CNI_COMMAND=VERSION chroot $T/bare /moat <<<'{ "cniVersion": "1.1.0" }' >$T/out
+	says '"1.1.0"'
+fi
+
 step "STATUS before anything stands leaves nothing behind"
 plugin_works STATUS "" "$(config)"
 [ ! -s $T/out ] || fail "STATUS talks: $(cat $T/out)"

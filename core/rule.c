@@ -6,6 +6,7 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/udata.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
@@ -14,7 +15,7 @@
 #include "core/rule_expr.h"
 #include "moat/rule.h"
 
-#define RULE_BYTES_MAX 4096 /* the largest of ours has some 600: nine expressions, each below 64 */
+#define RULE_BYTES_MAX 4096 /* the largest of ours has some 900: fifteen expressions, each below 64 */
 #define TAG_UDATA_TYPE 200 /* nft ignores types it does not know; it uses 0 (comment) and 1 */
 
 void rule_begin(struct txn *t, const char *chain)
@@ -25,11 +26,12 @@ void rule_begin(struct txn *t, const char *chain)
 	t->in_rule = true;
 	t->tag = 0xcbf29ce484222325u;
 	t->family = t->l4proto = 0;
+	t->ether_type = 0;
 	expr_reg_reset(t);
 	if (t->tags_only)
 		return;
 	t->rule = MUST(nftnl_rule_alloc());
-	nftnl_rule_set_u32(t->rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
+	nftnl_rule_set_u32(t->rule, NFTNL_RULE_FAMILY, table_family(t->table));
 	nftnl_rule_set_str(t->rule, NFTNL_RULE_TABLE, TABLE_NAME);
 	nftnl_rule_set_str(t->rule, NFTNL_RULE_CHAIN, chain);
 }
@@ -41,7 +43,7 @@ void rule_end(struct txn *t)
 	struct nlmsghdr *nlh;
 
 	t->in_rule = false;
-	nlh = txn_message_begin(t, scratch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
 	txn_message_end(t, nlh, mem_printf("add rule to %s", nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN)));
 	nftnl_rule_free(rule);
@@ -92,6 +94,10 @@ static void depend(struct txn *t, uint32_t meta_key, uint8_t value)
 
 void rule_family(struct txn *t, int family)
 {
+	if (t->table == TABLE_BRIDGE) {
+		rule_ether_type(t, family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
+		return;
+	}
 	if (t->family == family)
 		return;
 	if (t->family)
@@ -174,6 +180,14 @@ void rule_load_ct_saddr(struct txn *t, int family, bool reply)
 void rule_in(struct txn *t, const char *set)
 {
 	expr_push(t, expr_lookup(t, set));
+}
+
+void rule_not_in(struct txn *t, const char *set)
+{
+	struct nftnl_expr *e = expr_lookup(t, set);
+
+	expr_put_number(t, e, 4, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	expr_push(t, e);
 }
 
 void rule_vmap(struct txn *t, const char *map)

@@ -52,12 +52,27 @@ size_t txn_bytes(const struct txn *t)
 	return t->len;
 }
 
-struct nlmsghdr *txn_message_begin(struct txn *t, void *scratch, uint16_t type, uint16_t flags)
+const char *table_text(enum table table)
+{
+	return table == TABLE_BRIDGE ? "bridge " TABLE_NAME : "inet " TABLE_NAME;
+}
+
+uint8_t table_family(enum table table)
+{
+	return table == TABLE_BRIDGE ? NFPROTO_BRIDGE : NFPROTO_INET;
+}
+
+void txn_on(struct txn *t, enum table table)
+{
+	t->table = table;
+}
+
+struct nlmsghdr *txn_message_begin(struct txn *t, enum table table, void *scratch, uint16_t type, uint16_t flags)
 {
 	if (t->in_rule)
 		abort(); /* a rule was begun and not ended */
 	/* nftnl's sequence number is the place in the queue, counted from 1: 0 is the frame's */
-	return nftnl_nlmsg_build_hdr(scratch, type, NFPROTO_INET, flags, (uint32_t)t->labels.n + 1);
+	return nftnl_nlmsg_build_hdr(scratch, type, table_family(table), flags, (uint32_t)t->labels.n + 1);
 }
 
 static int send_and_read(struct txn *t, struct nl *nl, struct err *err);
@@ -80,8 +95,15 @@ static void forget_messages(struct txn *t)
 
 void txn_message_end(struct txn *t, const struct nlmsghdr *nlh, char *label)
 {
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
 	size_t size = MNL_ALIGN(nlh->nlmsg_len);
 
+	if (nfg->nfgen_family == NFPROTO_BRIDGE) { /* names are the same in both tables */
+		char *whole = mem_printf("bridge: %s", label);
+
+		free(label);
+		label = whole;
+	}
 	if (t->len + size > t->cap) {
 		t->cap = 2 * t->cap > t->len + size ? 2 * t->cap : t->len + size + 4096;
 		t->bytes = mem_realloc(t->bytes, t->cap, 1);
@@ -103,10 +125,10 @@ void txn_add_table(struct txn *t)
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
-	nlh = txn_message_begin(t, scratch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE_NAME);
 	mnl_attr_put_u32(nlh, NFTA_TABLE_FLAGS, 0); /* also wakes a table that a stranger made dormant */
-	txn_message_end(t, nlh, mem_strdup("add table inet moat"));
+	txn_message_end(t, nlh, mem_printf("add table %s", table_text(t->table)));
 }
 
 void txn_delete_table(struct txn *t)
@@ -115,9 +137,9 @@ void txn_delete_table(struct txn *t)
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
-	nlh = txn_message_begin(t, scratch, NFT_MSG_DELTABLE, 0);
+	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_DELTABLE, 0);
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE_NAME);
-	txn_message_end(t, nlh, mem_strdup("delete table inet moat"));
+	txn_message_end(t, nlh, mem_printf("delete table %s", table_text(t->table)));
 }
 
 static void chain_message(struct txn *t, uint16_t type, uint16_t flags, const char *chain, const struct chain_hook *hook,
@@ -128,8 +150,8 @@ static void chain_message(struct txn *t, uint16_t type, uint16_t flags, const ch
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
-	nlh = txn_message_begin(t, scratch, type, flags);
-	nftnl_chain_set_u32(c, NFTNL_CHAIN_FAMILY, NFPROTO_INET);
+	nlh = txn_message_begin(t, t->table, scratch, type, flags);
+	nftnl_chain_set_u32(c, NFTNL_CHAIN_FAMILY, table_family(t->table));
 	nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, TABLE_NAME);
 	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, chain);
 	if (hook) {
@@ -159,7 +181,7 @@ void txn_flush_chain(struct txn *t, const char *chain)
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
-	nlh = txn_message_begin(t, scratch, NFT_MSG_DELRULE, 0);
+	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_DELRULE, 0);
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
 	txn_message_end(t, nlh, mem_printf("flush chain %s", chain));

@@ -19,7 +19,10 @@ struct txn {
 	struct nl *parts; /* txn_allow_parts: where parts go; NULL: all at once */
 	struct err part_error;
 
+	enum table table; /* txn_on */
+
 	struct nftnl_set *elements; /* an element list still growing: queued before anything else is */
+	enum table elements_table;
 	uint16_t elements_type;     /* NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM */
 	unsigned n_elements;
 
@@ -30,6 +33,7 @@ struct txn {
 	uint32_t reg_key;        /* and the first of the key being loaded */
 	uint8_t family;          /* address family this rule has checked, 0 none */
 	uint8_t l4proto;         /* likewise */
+	uint16_t ether_type;     /* likewise, in table bridge moat */
 	VEC(struct rule_tag) tags; /* of the tagged rules, in order */
 	bool tags_only;            /* proof: rules are made for their tags and not queued */
 };
@@ -39,8 +43,10 @@ struct rule_tag {
 	uint64_t tag;
 };
 
+uint8_t table_family(enum table table); /* NFPROTO_* */
+
 /* Starts a message in a scratch buffer; txn_message_end appends it to the queue under the label (taken). */
-struct nlmsghdr *txn_message_begin(struct txn *t, void *scratch, uint16_t type, uint16_t flags);
+struct nlmsghdr *txn_message_begin(struct txn *t, enum table table, void *scratch, uint16_t type, uint16_t flags);
 void txn_message_end(struct txn *t, const struct nlmsghdr *nlh, char *label);
 void txn_elements_flush(struct txn *t);
 

@@ -23,6 +23,7 @@ static const struct {
 	[FIELD_IPV6] = {8, 16, 2},
 	[FIELD_PROTOCOL] = {12, 1, 2},
 	[FIELD_PORT] = {13, 2, 2},
+	[FIELD_ETHER] = {9, 6, 2},
 };
 
 static void key_append(struct key *k, const void *data, size_t len, size_t padded)
@@ -60,6 +61,17 @@ struct key key_with_port(struct key k, uint16_t port)
 	return k;
 }
 
+struct key key_with_ether(struct key k, const uint8_t mac[6])
+{
+	key_append(&k, mac, 6, 8);
+	return k;
+}
+
+struct key key_of_ether(const uint8_t mac[6])
+{
+	return key_with_ether((struct key){.len = 0}, mac);
+}
+
 struct key key_of_port(const char *ifname)
 {
 	return key_with_ifname((struct key){.len = 0}, ifname);
@@ -94,6 +106,8 @@ static void describe_byteorder(struct nftnl_set *s, const struct set_spec *set)
 	struct nftnl_udata_buf *udata = MUST(nftnl_udata_buf_alloc(64));
 
 	nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_KEYBYTEORDER, fields[set->fields[0]].byteorder);
+	if (set->value)
+		nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_DATABYTEORDER, fields[set->value].byteorder);
 	nftnl_set_set_data(s, NFTNL_SET_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
 	nftnl_udata_buf_free(udata);
 }
@@ -109,13 +123,18 @@ void txn_add_set(struct txn *t, const struct set_spec *set)
 	txn_elements_flush(t);
 	nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME);
 	nftnl_set_set_str(s, NFTNL_SET_NAME, set->name);
-	nftnl_set_set_u32(s, NFTNL_SET_FAMILY, NFPROTO_INET);
+	nftnl_set_set_u32(s, NFTNL_SET_FAMILY, table_family(set->table));
 	nftnl_set_set_u32(s, NFTNL_SET_ID, ++t->set_id);
 	describe_key(s, set);
 	if (set->flags & SET_VERDICT) {
 		flags |= NFT_SET_MAP;
 		nftnl_set_set_u32(s, NFTNL_SET_DATA_TYPE, VERDICT_TYPE);
 		nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, 0);
+	}
+	if (set->value) {
+		flags |= NFT_SET_MAP;
+		nftnl_set_set_u32(s, NFTNL_SET_DATA_TYPE, fields[set->value].type);
+		nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, fields[set->value].len);
 	}
 	if (set->flags & SET_INTERVAL)
 		flags |= NFT_SET_INTERVAL | (concat ? NFT_SET_CONCAT : 0);
@@ -126,7 +145,7 @@ void txn_add_set(struct txn *t, const struct set_spec *set)
 	if (flags)
 		nftnl_set_set_u32(s, NFTNL_SET_FLAGS, flags);
 	describe_byteorder(s, set);
-	nlh = txn_message_begin(t, scratch, NFT_MSG_NEWSET, NLM_F_CREATE);
+	nlh = txn_message_begin(t, set->table, scratch, NFT_MSG_NEWSET, NLM_F_CREATE);
 	nftnl_set_nlmsg_build_payload(nlh, s);
 	nftnl_set_free(s);
 	txn_message_end(t, nlh, mem_printf("add set %s", set->name));
@@ -138,7 +157,7 @@ void txn_delete_set(struct txn *t, const char *set)
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
-	nlh = txn_message_begin(t, scratch, NFT_MSG_DELSET, 0);
+	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_DELSET, 0);
 	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, set);
 	txn_message_end(t, nlh, mem_printf("delete set %s", set));
@@ -150,7 +169,7 @@ void txn_flush_set(struct txn *t, const struct set_spec *set)
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
-	nlh = txn_message_begin(t, scratch, NFT_MSG_DELSETELEM, 0);
+	nlh = txn_message_begin(t, set->table, scratch, NFT_MSG_DELSETELEM, 0);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set->name);
 	txn_message_end(t, nlh, mem_printf("flush set %s", set->name));
@@ -165,7 +184,7 @@ void txn_elements_flush(struct txn *t)
 	if (!s)
 		return;
 	scratch = mem_alloc(MESSAGE_BYTES_MAX);
-	nlh = txn_message_begin(t, scratch, t->elements_type, t->elements_type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
+	nlh = txn_message_begin(t, t->elements_table, scratch, t->elements_type, t->elements_type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
 	nftnl_set_elems_nlmsg_build_payload(nlh, s);
 	txn_message_end(t, nlh,
 			mem_printf("%s %u element%s of %s", t->elements_type == NFT_MSG_NEWSETELEM ? "add" : "delete",
@@ -175,18 +194,19 @@ void txn_elements_flush(struct txn *t)
 }
 
 /* The list that elements of this set go to; another set, another verb or a full list starts a new message. */
-static void open_elements(struct txn *t, const char *set, uint16_t type)
+static void open_elements(struct txn *t, const struct set_spec *set, uint16_t type)
 {
-	if (t->elements && (t->elements_type != type || t->n_elements >= ELEMENTS_PER_MESSAGE ||
-			    strcmp(nftnl_set_get_str(t->elements, NFTNL_SET_NAME), set)))
+	if (t->elements && (t->elements_type != type || t->n_elements >= ELEMENTS_PER_MESSAGE || t->elements_table != set->table ||
+			    strcmp(nftnl_set_get_str(t->elements, NFTNL_SET_NAME), set->name)))
 		txn_elements_flush(t);
 	if (t->elements)
 		return;
 	t->elements = MUST(nftnl_set_alloc());
 	t->elements_type = type;
+	t->elements_table = set->table;
 	nftnl_set_set_str(t->elements, NFTNL_SET_TABLE, TABLE_NAME);
-	nftnl_set_set_str(t->elements, NFTNL_SET_NAME, set);
-	nftnl_set_set_u32(t->elements, NFTNL_SET_FAMILY, NFPROTO_INET);
+	nftnl_set_set_str(t->elements, NFTNL_SET_NAME, set->name);
+	nftnl_set_set_u32(t->elements, NFTNL_SET_FAMILY, table_family(set->table));
 }
 
 /* A key of one field has the field's own length; only concatenations are padded. */
@@ -214,8 +234,22 @@ static void element_push(struct txn *t, struct nftnl_set_elem *e, const struct s
 
 void txn_add_element(struct txn *t, const struct set_spec *set, struct key key, const char *goto_chain)
 {
-	open_elements(t, set->name, NFT_MSG_NEWSETELEM);
+	if (set->value)
+		abort(); /* the kernel would refuse an element without its value */
+	open_elements(t, set, NFT_MSG_NEWSETELEM);
 	element_push(t, element_new(set, key), set, goto_chain);
+}
+
+void txn_add_mapping(struct txn *t, const struct set_spec *map, struct key key, struct key value)
+{
+	struct nftnl_set_elem *e;
+
+	if (!map->value)
+		abort();
+	open_elements(t, map, NFT_MSG_NEWSETELEM);
+	e = element_new(map, key);
+	nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, value.bytes, fields[map->value].len);
+	element_push(t, e, map, NULL);
 }
 
 /* key + 1 as one big-endian number; false past the highest */
@@ -231,7 +265,7 @@ void txn_add_range(struct txn *t, const struct set_spec *set, struct key first, 
 {
 	struct nftnl_set_elem *e;
 
-	open_elements(t, set->name, NFT_MSG_NEWSETELEM);
+	open_elements(t, set, NFT_MSG_NEWSETELEM);
 	e = element_new(set, first);
 	if (set->fields[1] != FIELD_END) { /* concatenated ranges: one element with both ends */
 		nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY_END, last.bytes, last.len);
@@ -249,7 +283,7 @@ void txn_add_range(struct txn *t, const struct set_spec *set, struct key first, 
 
 void txn_delete_element(struct txn *t, const struct set_spec *set, struct key key)
 {
-	open_elements(t, set->name, NFT_MSG_DELSETELEM);
+	open_elements(t, set, NFT_MSG_DELSETELEM);
 	nftnl_set_elem_add(t->elements, element_new(set, key));
 	t->n_elements++;
 }
@@ -260,35 +294,72 @@ void txn_discard_element(struct txn *t, const struct set_spec *set, struct key k
 	txn_delete_element(t, set, key);
 }
 
+void txn_discard_mapping(struct txn *t, const struct set_spec *map, struct key key, struct key value)
+{
+	txn_add_mapping(t, map, key, value);
+	txn_delete_element(t, map, key);
+}
+
+/* What an element holds besides its key. */
+struct held {
+	char chain[CHAIN_NAME_MAX];
+	struct key value;
+};
+
 static int on_element(const struct nlmsghdr *nlh, void *arg)
 {
 	struct nftnl_set *s = MUST(nftnl_set_alloc());
+	struct held *held = arg;
 	struct nftnl_set_elems_iter *iter;
 	struct nftnl_set_elem *e;
-	const char *chain;
 
 	if (nftnl_set_elems_nlmsg_parse(nlh, s) == 0) {
 		iter = MUST(nftnl_set_elems_iter_create(s));
 		e = nftnl_set_elems_iter_next(iter);
-		chain = e ? nftnl_set_elem_get_str(e, NFTNL_SET_ELEM_CHAIN) : NULL;
-		snprintf(arg, CHAIN_NAME_MAX, "%s", chain ? chain : "");
+		if (e && nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_CHAIN)) {
+			snprintf(held->chain, sizeof(held->chain), "%s", nftnl_set_elem_get_str(e, NFTNL_SET_ELEM_CHAIN));
+		} else if (e && nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_DATA)) {
+			uint32_t len = 0;
+			const void *data = nftnl_set_elem_get(e, NFTNL_SET_ELEM_DATA, &len);
+
+			held->value.len = (uint8_t)(len < sizeof(held->value.bytes) ? len : sizeof(held->value.bytes));
+			memcpy(held->value.bytes, data, held->value.len);
+		}
 		nftnl_set_elems_iter_destroy(iter);
 	}
 	nftnl_set_free(s);
 	return 0;
 }
 
-int txn_read_verdict(struct nl *nl, const struct set_spec *set, struct key key, char ret_chain[CHAIN_NAME_MAX])
+static int read_element(struct nl *nl, const struct set_spec *set, struct key key, struct held *ret)
 {
 	char scratch[1024];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_ACK, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, table_family(set->table), NLM_F_ACK, 0);
 	struct nftnl_set *s = MUST(nftnl_set_alloc());
 
-	ret_chain[0] = '\0';
+	*ret = (struct held){.chain = ""};
 	nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME);
 	nftnl_set_set_str(s, NFTNL_SET_NAME, set->name);
 	nftnl_set_elem_add(s, element_new(set, key));
 	nftnl_set_elems_nlmsg_build_payload(nlh, s);
 	nftnl_set_free(s);
-	return nl_request(nl, nlh, on_element, ret_chain);
+	return nl_request(nl, nlh, on_element, ret);
+}
+
+int txn_read_verdict(struct nl *nl, const struct set_spec *set, struct key key, char ret_chain[CHAIN_NAME_MAX])
+{
+	struct held held;
+	int code = read_element(nl, set, key, &held);
+
+	memcpy(ret_chain, held.chain, CHAIN_NAME_MAX);
+	return code;
+}
+
+int txn_read_mapping(struct nl *nl, const struct set_spec *map, struct key key, struct key *ret_value)
+{
+	struct held held;
+	int code = read_element(nl, map, key, &held);
+
+	*ret_value = held.value;
+	return code;
 }

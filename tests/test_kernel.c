@@ -110,6 +110,67 @@ START_TEST(adding_twice_and_discarding_what_is_not_there_succeed)
 }
 END_TEST
 
+static const struct set_spec ports = {.name = "numbers", .fields = {FIELD_IFNAME}, .value = FIELD_ETHER, .table = TABLE_BRIDGE};
+
+static const uint8_t mac1[6] = {2, 0, 0, 0, 0, 1}, mac2[6] = {2, 0, 0, 0, 0, 2};
+
+/* The two tables have sets of one name here, and the elements come in turn. */
+START_TEST(one_batch_is_about_both_tables)
+{
+	struct txn *t = with_numbers();
+	struct key value;
+
+	txn_on(t, TABLE_BRIDGE);
+	txn_add_table(t);
+	txn_add_set(t, &ports);
+	txn_add_chain(t, "c", NULL);
+	rule_begin(t, "c");
+	rule_load_iifname(t);
+	rule_set_ether_daddr(t, "numbers");
+	rule_set_pkttype_host(t);
+	rule_end(t);
+	txn_add_mapping(t, &ports, key_of_port("veth1"), key_of_ether(mac1));
+	txn_add_element(t, &numbers, number(1), NULL);
+	txn_add_mapping(t, &ports, key_of_port("veth2"), key_of_ether(mac2));
+	ck_assert_msg(commit(t) == 0, "%s", err.text);
+	ck_assert_uint_eq(size_of("numbers"), 1);
+	ck_assert_int_eq(txn_read_mapping(&nl, &ports, key_of_port("veth2"), &value), 0);
+	ck_assert_uint_eq(value.len, 6);
+	ck_assert_mem_eq(value.bytes, mac2, 6);
+
+	t = txn_new(); /* what one table refuses, the other does not take */
+	txn_add_element(t, &numbers, number(2), NULL);
+	txn_on(t, TABLE_BRIDGE);
+	txn_delete_chain(t, "nobody");
+	ck_assert_int_eq(commit(t), -ENOENT);
+	ck_assert_msg(strstr(err.text, "bridge: delete chain nobody"), "%s", err.text);
+	ck_assert_uint_eq(size_of("numbers"), 1);
+}
+END_TEST
+
+START_TEST(mapping_is_kept_against_another_value_and_discarded_with_its_own)
+{
+	struct txn *t = txn_new();
+	struct key value;
+
+	txn_on(t, TABLE_BRIDGE);
+	txn_add_table(t);
+	txn_add_set(t, &ports);
+	txn_add_mapping(t, &ports, key_of_port("veth1"), key_of_ether(mac1));
+	ck_assert_msg(commit(t) == 0, "%s", err.text);
+
+	t = txn_new();
+	txn_add_mapping(t, &ports, key_of_port("veth1"), key_of_ether(mac2));
+	ck_assert_int_ne(commit(t), 0);
+
+	t = txn_new();
+	txn_discard_mapping(t, &ports, key_of_port("veth1"), key_of_ether(mac1));
+	txn_discard_mapping(t, &ports, key_of_port("veth2"), key_of_ether(mac2));
+	ck_assert_msg(commit(t) == 0, "%s", err.text);
+	ck_assert_int_eq(txn_read_mapping(&nl, &ports, key_of_port("veth1"), &value), -ENOENT);
+}
+END_TEST
+
 START_TEST(empty_transaction_does_not_ask_the_kernel)
 {
 	struct nl closed = {.fd = -1};
@@ -404,6 +465,8 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, refused_batch_names_the_operation_and_leaves_nothing);
 	tcase_add_test(tcase, adding_twice_and_discarding_what_is_not_there_succeed);
+	tcase_add_test(tcase, one_batch_is_about_both_tables);
+	tcase_add_test(tcase, mapping_is_kept_against_another_value_and_discarded_with_its_own);
 	tcase_add_test(tcase, empty_transaction_does_not_ask_the_kernel);
 	tcase_add_test(tcase, more_elements_than_one_message_holds_all_arrive);
 	tcase_add_test(tcase, parts_arrive_and_a_refused_part_is_the_error_of_the_whole);

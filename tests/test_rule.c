@@ -50,7 +50,30 @@ START_TEST(each_phrase_has_its_bytecode)
 	PHRASE(t, rule_saddr_local(t); rule_counter(t); rule_log(t, 7, "prefix"));
 	PHRASE(t, rule_tcp_flags(t, 0x04, 0x04); rule_accept(t));
 	PHRASE(t, rule_tcp_flags_not(t, 0x17, 0x02); rule_jump(t, "c"));
+	PHRASE(t, rule_load_saddr(t, AF_INET); rule_not_in(t, "s"); rule_goto(t, "c"));
 	check_and_free(t, "phrases");
+}
+END_TEST
+
+START_TEST(each_phrase_about_frames_has_its_bytecode)
+{
+	struct txn *t = txn_new();
+
+	txn_on(t, TABLE_BRIDGE);
+	PHRASE(t, rule_load_iifname(t); rule_load_ether_daddr(t); rule_load_ether_saddr(t); rule_load_saddr(t, AF_INET);
+	       rule_in(t, "s"); rule_accept(t));
+	PHRASE(t, rule_load_iifname(t); rule_load_ether_daddr(t); rule_load_ether_saddr(t); rule_load_saddr(t, AF_INET6);
+	       rule_in(t, "s"); rule_accept(t));
+	PHRASE(t, rule_ether_multicast(t); rule_accept(t));
+	PHRASE(t, rule_ether_type(t, 0x0806); rule_goto(t, "c"));
+	PHRASE(t, rule_arp_of_ethernet(t); rule_load_iifname(t); rule_load_arp_saddr_ether(t); rule_in(t, "s");
+	       rule_load_iifname(t); rule_load_arp_saddr_ip(t); rule_in(t, "s"));
+	PHRASE(t, rule_arp_operation(t, 2); rule_load_arp_saddr_ip(t); rule_not_in(t, "s"); rule_drop(t));
+	PHRASE(t, rule_icmp_type(t, AF_INET6, 136); rule_load_nd_target(t); rule_in(t, "s"); rule_drop(t));
+	PHRASE(t, rule_icmp_type(t, AF_INET6, 136); rule_nd_target_link_local(t); rule_drop(t));
+	PHRASE(t, rule_load_daddr(t, AF_INET); rule_set_ether_daddr(t, "m"); rule_set_pkttype_host(t); rule_accept(t));
+	PHRASE(t, rule_load_iifname(t); rule_set_ether_daddr(t, "m"));
+	check_and_free(t, "phrases_link");
 }
 END_TEST
 
@@ -86,6 +109,45 @@ START_TEST(lookup_without_a_key_aborts)
 
 	rule_begin(t, "phrase");
 	rule_in(t, "s");
+}
+END_TEST
+
+START_TEST(target_of_what_is_not_icmpv6_aborts)
+{
+	struct txn *t = txn_new();
+
+	txn_on(t, TABLE_BRIDGE);
+	rule_begin(t, "phrase");
+	rule_load_nd_target(t);
+}
+END_TEST
+
+START_TEST(frame_of_two_types_aborts)
+{
+	struct txn *t = txn_new();
+
+	txn_on(t, TABLE_BRIDGE);
+	rule_begin(t, "phrase");
+	rule_load_arp_saddr_ip(t);
+	rule_load_saddr(t, AF_INET);
+}
+END_TEST
+
+START_TEST(frame_in_table_inet_aborts)
+{
+	struct txn *t = txn_new();
+
+	rule_begin(t, "phrase");
+	rule_ether_type(t, 0x0806);
+}
+END_TEST
+
+START_TEST(element_of_a_map_without_its_value_aborts)
+{
+	static const struct set_spec map = {.name = "m", .fields = {FIELD_IFNAME}, .value = FIELD_ETHER};
+	struct txn *t = txn_new();
+
+	txn_add_element(t, &map, key_of_port("veth1"), NULL);
 }
 END_TEST
 
@@ -141,11 +203,16 @@ int main(void)
 	int failed;
 
 	tcase_add_test(golden, each_phrase_has_its_bytecode);
+	tcase_add_test(golden, each_phrase_about_frames_has_its_bytecode);
 	tcase_add_test(golden, static_ruleset_has_its_bytecode);
 	tcase_add_test(golden, closed_dual_stack_pod_has_its_bytecode);
 	tcase_add_test(golden, tag_is_read_back_and_strangers_have_none);
 	tcase_add_test(golden, names_of_the_program_are_known_with_their_epoch);
 	tcase_add_test_raise_signal(aborts, lookup_without_a_key_aborts, 6);
+	tcase_add_test_raise_signal(aborts, target_of_what_is_not_icmpv6_aborts, 6);
+	tcase_add_test_raise_signal(aborts, frame_of_two_types_aborts, 6);
+	tcase_add_test_raise_signal(aborts, frame_in_table_inet_aborts, 6);
+	tcase_add_test_raise_signal(aborts, element_of_a_map_without_its_value_aborts, 6);
 	tcase_add_test_raise_signal(aborts, rule_about_both_families_aborts, 6);
 	tcase_add_test_raise_signal(aborts, message_in_the_middle_of_a_rule_aborts, 6);
 	suite_add_tcase(suite, golden);

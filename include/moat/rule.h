@@ -31,11 +31,12 @@ void rule_load_l4proto(struct txn *t);
 void rule_load_sport(struct txn *t);
 void rule_load_dport(struct txn *t);
 void rule_load_ct_saddr(struct txn *t, int family, bool reply); /* source of the tracked flow's original or reply tuple */
-void rule_in(struct txn *t, const char *set);   /* … @set */
+void rule_in(struct txn *t, const char *set);     /* … @set */
+void rule_not_in(struct txn *t, const char *set); /* … != @set */
 void rule_vmap(struct txn *t, const char *map); /* … vmap @map */
 
 /* Matches. */
-void rule_family(struct txn *t, int family);         /* meta nfproto */
+void rule_family(struct txn *t, int family);         /* meta nfproto; in table bridge moat: ether type */
 void rule_l4proto(struct txn *t, uint8_t protocol);  /* meta l4proto */
 void rule_not_l4proto(struct txn *t, uint8_t protocol);
 void rule_ct_state(struct txn *t, uint32_t mask);     /* ct state & mask != 0; CT_* bits below */
@@ -48,6 +49,21 @@ void rule_saddr_local(struct txn *t);              /* fib saddr type local */
 void rule_ct_to_loopback(struct txn *t);           /* ct original ip daddr 127.0.0.0/8 */
 void rule_tcp_flags(struct txn *t, uint8_t mask, uint8_t value);     /* tcp flags & mask == value */
 void rule_tcp_flags_not(struct txn *t, uint8_t mask, uint8_t value); /* != */
+
+/* Frames, in table bridge moat (rule_link.c). Bytes of the headers as they are: a frame with a VLAN tag has none of these types. */
+void rule_ether_type(struct txn *t, uint16_t type); /* host order */
+void rule_load_ether_saddr(struct txn *t);
+void rule_load_ether_daddr(struct txn *t);
+void rule_ether_multicast(struct txn *t);        /* group bit of the destination: multicast or broadcast */
+void rule_arp_of_ethernet(struct txn *t);        /* arp htype 1 ptype ip hlen 6 plen 4: only then the two below are what they say */
+void rule_load_arp_saddr_ether(struct txn *t);
+void rule_load_arp_saddr_ip(struct txn *t);
+void rule_arp_operation(struct txn *t, uint16_t operation);
+void rule_load_nd_target(struct txn *t);         /* neighbour solicitation, advertisement, redirect: after rule_icmp_type */
+void rule_nd_target_link_local(struct txn *t);
+/* ether daddr set <what was loaded> map @map; a miss ends the rule */
+void rule_set_ether_daddr(struct txn *t, const char *map);
+void rule_set_pkttype_host(struct txn *t);
 
 /* NF_CT_STATE_BIT of linux/netfilter/nf_conntrack_common.h */
 #define CT_INVALID 1u

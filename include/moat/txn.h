@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A transaction on table `inet moat`: operations are queued, none of them can fail, and one commit sends all of them in one
- * batch that the kernel takes whole or not at all. The error of a commit names the operation that the kernel refused.
+ * A transaction on the tables `inet moat` and `bridge moat`: operations are queued, none of them can fail, and one commit sends all
+ * of them in one batch that the kernel takes whole or not at all. The error of a commit names the operation that the kernel refused.
  *
  * Adding is idempotent for tables, chains, sets and equal elements (NLM_F_CREATE without NLM_F_EXCL). Deleting what is not
  * there fails the batch (-ENOENT); the `discard` forms add first and then delete in the same batch, so they are idempotent on every
@@ -18,6 +18,10 @@
 
 struct txn;
 
+/* The second is there only where pods are ports of a bridge. */
+enum table { TABLE_INET, TABLE_BRIDGE };
+const char *table_text(enum table table); /* "inet moat" */
+
 /* What a set's key is made of, in order. */
 enum field {
 	FIELD_END,
@@ -26,6 +30,7 @@ enum field {
 	FIELD_IPV6,
 	FIELD_PROTOCOL, /* 1 byte, padded to 4 */
 	FIELD_PORT,     /* 2 bytes, network order, padded to 4 */
+	FIELD_ETHER,    /* 6 bytes, padded to 8 */
 };
 
 enum set_flags {
@@ -40,6 +45,8 @@ struct set_spec {
 	enum field fields[4]; /* FIELD_END ends it */
 	unsigned flags;
 	uint32_t timeout_ms; /* SET_TIMEOUT: default of its elements */
+	enum table table;
+	enum field value; /* a map to values of this kind; FIELD_END: none */
 };
 
 /* The key of an element, built field by field in the set's order. */
@@ -53,10 +60,12 @@ struct key key_with_ifname(struct key k, const char *ifname);
 struct key key_with_addr(struct key k, const struct addr *a);
 struct key key_with_protocol(struct key k, uint8_t protocol);
 struct key key_with_port(struct key k, uint16_t port); /* host order */
+struct key key_with_ether(struct key k, const uint8_t mac[6]);
+struct key key_of_ether(const uint8_t mac[6]);
 
 /* Where a base chain hangs. Its policy is accept: moat denies what it guards and leaves the rest alone. */
 struct chain_hook {
-	uint32_t hook; /* NF_INET_* */
+	uint32_t hook; /* NF_INET_*, NF_BR_* */
 	int32_t priority;
 };
 
@@ -71,6 +80,9 @@ size_t txn_bytes(const struct txn *t);
  * An error of a part is that of txn_commit; nothing is sent after it.
  */
 void txn_allow_parts(struct txn *t, struct nl *nl);
+
+/* Tables, chains, rules and txn_delete_set that follow are about this table; at first about inet. Sets and elements know theirs. */
+void txn_on(struct txn *t, enum table table);
 
 void txn_add_table(struct txn *t);
 void txn_delete_table(struct txn *t);
@@ -90,11 +102,17 @@ void txn_delete_element(struct txn *t, const struct set_spec *set, struct key ke
 /* Idempotent delete: goto_chain must be the verdict that the element has if it is there. */
 void txn_discard_element(struct txn *t, const struct set_spec *set, struct key key, const char *goto_chain);
 
+/* The same for a map to values: adding over another value is refused with -EEXIST or -EBUSY, as over another verdict. */
+void txn_add_mapping(struct txn *t, const struct set_spec *map, struct key key, struct key value);
+void txn_discard_mapping(struct txn *t, const struct set_spec *map, struct key key, struct key value);
+
 /*
  * The chain to which the element's verdict goes ("" if it is no goto), as the kernel has it now. -ENOENT: no such element, set
  * or table.
  */
 int txn_read_verdict(struct nl *nl, const struct set_spec *set, struct key key, char ret_chain[CHAIN_NAME_MAX]);
+/* Likewise the value of an element of a map to values. */
+int txn_read_mapping(struct nl *nl, const struct set_spec *map, struct key key, struct key *ret_value);
 
 /*
  * Sends the batch over an NETLINK_NETFILTER socket. 0: committed. Otherwise nothing of it is in the kernel: -ENOENT, -EEXIST, -EBUSY …

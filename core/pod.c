@@ -84,6 +84,7 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 	pod_chain_name(EGRESS, a, addr, egress);
 	pod_chain_name(INGRESS, a, addr, ingress);
 	fn(t, &set_pods[f], key_of_addr(addr), NULL);
+	fn(t, &set_own[f], key_with_addr(key_of_port(a->port), addr), NULL);
 	fn(t, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress);
 	fn(t, &map_from_addr[f], key_of_addr(addr), egress);
 	fn(t, &map_to_pod[f], key_of_addr(addr), ingress);
@@ -191,11 +192,17 @@ static void evict(struct txn *t, struct nl *nl, const struct set_spec *map, stru
 static void evict_strangers(struct txn *t, struct nl *nl, const struct attachment *a, const struct attachment *const *former,
 			    size_t n_former)
 {
-	for (size_t i = 0; i < n_former; i++)
-		for (size_t j = 0; strcmp(former[i]->port, a->port) != 0 && j < former[i]->n_addrs; j++)
-			if (attachment_has_addr(a, &former[i]->addrs[j]))
-				evict(t, nl, &map_from_pod[FAMILY_INDEX(&former[i]->addrs[j])],
-				      key_with_addr(key_of_port(former[i]->port), &former[i]->addrs[j]), "");
+	for (size_t i = 0; i < n_former; i++) {
+		for (size_t j = 0; strcmp(former[i]->port, a->port) != 0 && j < former[i]->n_addrs; j++) {
+			const struct addr *addr = &former[i]->addrs[j];
+			struct key key = key_with_addr(key_of_port(former[i]->port), addr);
+
+			if (!attachment_has_addr(a, addr))
+				continue;
+			txn_discard_element(t, &set_own[FAMILY_INDEX(addr)], key, NULL);
+			evict(t, nl, &map_from_pod[FAMILY_INDEX(addr)], key, "");
+		}
+	}
 	for (size_t i = 0; i < a->n_addrs; i++) {
 		const struct addr *addr = &a->addrs[i];
 		char egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];

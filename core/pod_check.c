@@ -65,6 +65,8 @@ static int check_addr(struct nl *nl, const struct attachment *a, const struct ad
 	pod_chain_name(INGRESS, a, addr, ingress);
 	code = check_element(nl, &set_pods[f], key_of_addr(addr), NULL, text, err);
 	if (code == 0)
+		code = check_element(nl, &set_own[f], key_with_addr(key_of_port(a->port), addr), NULL, text, err);
+	if (code == 0)
 		code = check_element(nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress, text, err);
 	if (code == 0)
 		code = check_element(nl, &map_from_addr[f], key_of_addr(addr), egress, text, err);

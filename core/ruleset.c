@@ -50,13 +50,15 @@ const struct set_spec set_revoked[2] = {
 };
 const struct set_spec set_tunnel_ports = {.name = "tunnel_ports", .fields = {FIELD_PORT}};
 const struct set_spec set_tunnel_protocols = {.name = "tunnel_protocols", .fields = {FIELD_PROTOCOL}};
+/* The keys of from_pod again: before 6.18 (6.1, 6.12: EINVAL) a kernel does not look up in a verdict map as in a plain set. */
+const struct set_spec set_own[2] = FAMILIES("own", "own6", SET_PLAIN, 0, FIELD_IFNAME, );
 const struct set_spec map_from_pod[2] = FAMILIES("from_pod", "from_pod6", SET_VERDICT, 0, FIELD_IFNAME, );
 const struct set_spec map_from_addr[2] = FAMILIES("from_addr", "from_addr6", SET_VERDICT, 0, );
 const struct set_spec map_to_pod[2] = FAMILIES("to_pod", "to_pod6", SET_VERDICT, 0, );
 
 static void put_sets(struct txn *t)
 {
-	static const struct set_spec *const by_family[] = {set_pods,      set_self,    set_nodes,    set_known,
+	static const struct set_spec *const by_family[] = {set_pods,      set_own,     set_self,    set_nodes,    set_known,
 							   set_unsettled, set_revoked, map_from_pod, map_from_addr,
 							   map_to_pod};
 	/* UDP: VXLAN as Linux (flannel) and IANA number it, Geneve, WireGuard. IP: IPIP, 6in4, GRE, ESP, AH. */

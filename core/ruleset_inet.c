@@ -72,11 +72,11 @@ static void put_guard(struct txn *t)
 	if_port(t, "guard", set_ports.name, rule_goto, "guard_port");
 	lost_if_pod(t, "guard", false);
 
-	for (int f = 0; f < 2; f++) { /* iifname . ip saddr @from_pod accept: membership only, the verdict is not run */
+	for (int f = 0; f < 2; f++) { /* iifname . ip saddr @own accept */
 		rule_begin(t, "guard_port");
 		rule_load_iifname(t);
 		rule_load_saddr(t, families[f]);
-		rule_in(t, map_from_pod[f].name);
+		rule_in(t, set_own[f].name);
 		rule_accept(t);
 		rule_end_tagged(t, "guard_port");
 	}

@@ -13,6 +13,7 @@
 extern const struct set_spec set_ports;           /* host-side interfaces of guarded pods */
 extern const struct set_spec set_node_open;       /* those whose pods always reach their own node (mode standard) */
 extern const struct set_spec set_pods[2];         /* guarded addresses */
+extern const struct set_spec set_own[2];          /* port . address that may speak there */
 extern const struct set_spec set_self[2];         /* each pod address with the addresses of its pod */
 extern const struct set_spec set_nodes[2];        /* addresses of other nodes */
 extern const struct set_spec set_known[2];        /* addresses of every pod the daemon knows: a peer that reject may answer */

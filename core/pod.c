@@ -137,6 +137,13 @@ static void remove_addr(struct txn *t, const struct attachment *a, const struct 
 	txn_discard_chain(t, pod_chain_name(INGRESS, a, addr, chain));
 }
 
+/* What a rewrite of the static part takes from the store. */
+struct rewrite {
+	struct txn *t;
+	struct tunnel_ports tunnel_ports; /* of the newest attachment whose conflist had some, */
+	uint64_t since;                   /* made then */
+};
+
 /*
  * A stranger took the static part away, and elements may be gone with it: every pod of the store is closed again, with the
  * addresses that are still its own.
@@ -145,8 +152,12 @@ static void reclose(const struct attachment *a, void *arg)
 {
 	struct attachment own = *a;
 	CLEAN_FREE char *key = attachment_key(a);
-	struct txn *t = arg;
+	struct rewrite *rewrite = arg;
 
+	if (a->tunnel_ports.n && a->created >= rewrite->since) {
+		rewrite->tunnel_ports = a->tunnel_ports;
+		rewrite->since = a->created;
+	}
 	own.n_addrs = 0;
 	for (size_t i = 0; !a->closing && i < a->n_addrs; i++) {
 		CLEAN_FREE char *owner = podstore_owner_of_addr(&a->addrs[i]);
@@ -154,7 +165,7 @@ static void reclose(const struct attachment *a, void *arg)
 		if (owner && !strcmp(owner, key))
 			own.addrs[own.n_addrs++] = a->addrs[i];
 	}
-	put_closed(t, &own);
+	put_closed(rewrite->t, &own);
 }
 
 /* Of one whose state file is unreadable, what the index knows: its pod must not be open for it. */
@@ -216,6 +227,23 @@ static void evict_strangers(struct txn *t, struct nl *nl, const struct attachmen
 	}
 }
 
+/* The static part, if it does not stand, and the tunnel ports of a's conflist; that needs a dump only if it names some. */
+static void put_static(struct txn *t, struct nl *nl, const struct attachment *a)
+{
+	struct rewrite rewrite = {.t = t};
+	struct err damage;
+	bool stands = ruleset_prove(nl, &damage) == 0;
+
+	if (!stands) {
+		ruleset_put(t);
+		podstore_each(NULL, reclose, reclose_unreadable, &rewrite, NULL);
+	}
+	if (a->tunnel_ports.n)
+		rewrite.tunnel_ports = a->tunnel_ports;
+	if (rewrite.tunnel_ports.n)
+		ruleset_put_tunnel_ports(t, nl, &rewrite.tunnel_ports, !stands);
+}
+
 static bool worth_another_attempt(int code)
 {
 	return code == -ENOENT || code == -EEXIST || code == -EBUSY;
@@ -233,10 +261,7 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 		char unused[CHAIN_NAME_MAX];
 		struct txn *t = txn_new();
 
-		if (ruleset_prove(&nl, err) < 0) {
-			ruleset_put(t);
-			podstore_each(NULL, reclose, reclose_unreadable, t, NULL);
-		}
+		put_static(t, &nl, a);
 		if (txn_read_verdict(&nl, &set_node_open, port, unused) == 0) /* a former owner's of the port's name */
 			txn_discard_element(t, &set_node_open, port, NULL);
 		if (attempt > 0)

@@ -65,6 +65,8 @@ char *podstore_encode(const struct attachment *a)
 			abort();
 	add_text(object, "mode", mode_name(a->mode));
 	add_text(object, "deny", deny_name(a->deny));
+	if (a->tunnel_ports.n && !cJSON_AddItemToObject(object, "tunnelPorts", tunnel_ports_json(&a->tunnel_ports)))
+		abort();
 	add_text(object, "created", created);
 	text = cJSON_PrintUnformatted(object);
 	if (!text)
@@ -166,6 +168,8 @@ static const char *decode_fields(const cJSON *object, const char *key, struct at
 		return "mode";
 	if (!deny_parse(get_text(object, "deny"), &a->deny))
 		return "deny";
+	if (tunnel_ports_parse(cJSON_GetObjectItemCaseSensitive(object, "tunnelPorts"), &a->tunnel_ports, NULL) < 0)
+		return "tunnelPorts";
 	return get_created(object, &a->created) ? NULL : "created";
 }
 

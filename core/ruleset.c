@@ -61,8 +61,7 @@ static void put_sets(struct txn *t)
 	static const struct set_spec *const by_family[] = {set_pods,      set_own,     set_self,    set_nodes,    set_known,
 							   set_unsettled, set_revoked, map_from_pod, map_from_addr,
 							   map_to_pod};
-	/* UDP: VXLAN as Linux (flannel) and IANA number it, Geneve, WireGuard. IP: IPIP, 6in4, GRE, ESP, AH. */
-	static const uint16_t ports[] = {8472, 4789, 6081, 51820};
+	/* IPIP, 6in4, GRE, ESP, AH */
 	static const uint8_t protocols[] = {IPPROTO_IPIP, IPPROTO_IPV6, IPPROTO_GRE, IPPROTO_ESP, IPPROTO_AH};
 
 	txn_add_set(t, &set_ports);
@@ -73,8 +72,8 @@ static void put_sets(struct txn *t)
 	}
 	txn_add_set(t, &set_tunnel_ports);
 	txn_add_set(t, &set_tunnel_protocols);
-	for (size_t i = 0; i < ARRAY_SIZE(ports); i++)
-		txn_add_element(t, &set_tunnel_ports, key_with_port((struct key){.len = 0}, ports[i]), NULL);
+	for (size_t i = 0; i < tunnel_ports_default.n; i++)
+		txn_add_element(t, &set_tunnel_ports, key_with_port((struct key){.len = 0}, tunnel_ports_default.port[i]), NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
 		txn_add_element(t, &set_tunnel_protocols, key_with_protocol((struct key){.len = 0}, protocols[i]), NULL);
 }

@@ -51,6 +51,7 @@ static void fill(const struct cni_call *call, const struct link *port, struct at
 	a->peer_index = port->peer_index;
 	a->mode = call->config.mode;
 	a->deny = call->config.deny;
+	a->tunnel_ports = call->config.tunnel_ports;
 	a->created = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 

@@ -116,7 +116,7 @@ static bool key_is_known(const char *key)
 {
 	static const char *const known[] = {"cniVersion", "name", "type", "prevResult", "runtimeConfig", "capabilities",
 					    "args",       "ipam", "dns",  "ipMasq",     "mode",          "deny",
-					    "waitForPolicy"};
+					    "waitForPolicy", "tunnelPorts"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (!strcmp(key, known[i]))
@@ -201,6 +201,7 @@ static int read_settings(struct cni_config *c, struct cni_error *e)
 	static const char modes[] = "strict, standard, preview or audit", denies[] = "drop or reject",
 			  waits[] = "a duration of at most 30s, like 1s, 500ms or 0s";
 	const char *mode, *deny, *wait;
+	struct err err;
 
 	c->mode = MODE_STRICT;
 	c->deny = DENY_DROP;
@@ -214,6 +215,8 @@ static int read_settings(struct cni_config *c, struct cni_error *e)
 		return cni_fail(e, CNI_INVALID_CONFIG, "deny is \"%s\"; expected %s", TEXT(deny), denies);
 	if (wait && !cni_config_parse_wait(wait, &c->wait_ms))
 		return cni_fail(e, CNI_INVALID_CONFIG, "waitForPolicy is \"%s\"; expected %s", TEXT(wait), waits);
+	if (tunnel_ports_parse(cJSON_GetObjectItemCaseSensitive(c->json, "tunnelPorts"), &c->tunnel_ports, &err) < 0)
+		return cni_fail(e, CNI_INVALID_CONFIG, "%s", err.text);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 
 #include "moat/mode.h"
+#include "moat/tunnel.h"
 #include "plugin/cni_error.h"
 #include "plugin/cni_json.h"
 
@@ -24,6 +25,7 @@ struct cni_config {
 	enum mode mode;   /* default strict */
 	enum deny deny;   /* default drop */
 	unsigned wait_ms; /* waitForPolicy, default 1 s */
+	struct tunnel_ports tunnel_ports; /* tunnelPorts; n 0: the default, untouched */
 
 	const cJSON *prev_result; /* NULL if absent, */
 	struct span prev_text;    /* and its bytes */

@@ -39,6 +39,13 @@ void cluster_lose(struct cluster *c, const char *key);
  * own, as of its ADD), and which modes a namespace label may loosen to.
  */
 void cluster_set_network_mode(struct cluster *c, const char *network, enum mode mode, enum deny deny);
+/*
+ * Tunnel ports that a conflist gives; else they are those of the newest attachment that has some, else what stands (n 0).
+ * take_tunnels_changed: since it was last asked.
+ */
+void cluster_set_tunnel_ports(struct cluster *c, const struct tunnel_ports *ports);
+const struct tunnel_ports *cluster_tunnel_ports(const struct cluster *c);
+bool cluster_take_tunnels_changed(struct cluster *c);
 void cluster_allow_loosening(struct cluster *c, enum mode mode);
 
 /*

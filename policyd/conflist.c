@@ -39,27 +39,43 @@ static char *read_text(const char *path, struct err *err)
 	return TAKE_PTR(text);
 }
 
-static int read_moat_entry(const cJSON *list, const char **network, enum mode *mode, enum deny *deny, struct err *err)
-{
-	const cJSON *plugin, *value;
+struct entry {
+	const char *network;
+	enum mode mode;
+	enum deny deny;
+	struct tunnel_ports tunnel_ports;
+};
 
-	*network = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(list, "name"));
-	if (!*network)
+static int read_settings(const cJSON *plugin, struct entry *ret, struct err *err)
+{
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(plugin, "mode");
+
+	ret->mode = MODE_STRICT;
+	if (value && !mode_parse(cJSON_GetStringValue(value), &ret->mode))
+		return err_set(err, EINVAL, "its mode is none of strict, standard, preview, audit");
+	value = cJSON_GetObjectItemCaseSensitive(plugin, "deny");
+	ret->deny = DENY_DROP;
+	if (value && !deny_parse(cJSON_GetStringValue(value), &ret->deny))
+		return err_set(err, EINVAL, "its deny is none of drop, reject");
+	if (tunnel_ports_parse(cJSON_GetObjectItemCaseSensitive(plugin, "tunnelPorts"), &ret->tunnel_ports, err) < 0)
+		return -err->code;
+	if (!ret->tunnel_ports.n)
+		ret->tunnel_ports = tunnel_ports_default;
+	return 0;
+}
+
+static int read_moat_entry(const cJSON *list, struct entry *ret, struct err *err)
+{
+	const cJSON *plugin;
+
+	ret->network = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(list, "name"));
+	if (!ret->network)
 		return err_set(err, EINVAL, "it has no name");
 	cJSON_ArrayForEach(plugin, cJSON_GetObjectItemCaseSensitive(list, "plugins")) {
 		const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(plugin, "type"));
 
-		if (!type || strcmp(type, "moat") != 0)
-			continue;
-		value = cJSON_GetObjectItemCaseSensitive(plugin, "mode");
-		*mode = MODE_STRICT;
-		if (value && !mode_parse(cJSON_GetStringValue(value), mode))
-			return err_set(err, EINVAL, "its mode is none of strict, standard, preview, audit");
-		value = cJSON_GetObjectItemCaseSensitive(plugin, "deny");
-		*deny = DENY_DROP;
-		if (value && !deny_parse(cJSON_GetStringValue(value), deny))
-			return err_set(err, EINVAL, "its deny is none of drop, reject");
-		return 0;
+		if (type && !strcmp(type, "moat"))
+			return read_settings(plugin, ret, err);
 	}
 	return err_set(err, ENOENT, "it has no plugin of type moat");
 }
@@ -79,10 +95,8 @@ static bool fail(struct conflist *c, const char *why)
 bool conflist_read(struct conflist *c, struct cluster *cluster)
 {
 	CLEAN_FREE char *text = NULL;
+	struct entry entry = {.network = NULL};
 	struct err err;
-	const char *network = NULL;
-	enum mode mode = MODE_STRICT;
-	enum deny deny = DENY_DROP;
 	cJSON *list;
 	int code;
 
@@ -96,11 +110,12 @@ bool conflist_read(struct conflist *c, struct cluster *cluster)
 		return false;
 	}
 	list = cJSON_ParseWithOpts(text, NULL, true);
-	code = list ? read_moat_entry(list, &network, &mode, &deny, &err) : err_set(&err, EINVAL, "it is not JSON");
+	code = list ? read_moat_entry(list, &entry, &err) : err_set(&err, EINVAL, "it is not JSON");
 	if (code == 0) {
-		cluster_set_network_mode(cluster, network, mode, deny);
-		log_info("conflist-read file=\"%s\" network=%s mode=%s deny=%s", TEXT(c->path), TEXT(network), mode_name(mode),
-			 deny_name(deny));
+		cluster_set_network_mode(cluster, entry.network, entry.mode, entry.deny);
+		cluster_set_tunnel_ports(cluster, &entry.tunnel_ports);
+		log_info("conflist-read file=\"%s\" network=%s mode=%s deny=%s tunnel-ports=%zu", TEXT(c->path), TEXT(entry.network),
+			 mode_name(entry.mode), deny_name(entry.deny), entry.tunnel_ports.n);
 		free(c->last);
 		c->last = TAKE_PTR(text);
 		c->trouble[0] = '\0';

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The conflist as the daemon follows it: its moat entry's mode and deny hold for all attachments of its network. */
+/*
+ * The conflist as the daemon follows it: its moat entry's mode and deny hold for all attachments of its network,
+ * its tunnelPorts for the node. */
 #ifndef POLICYD_CONFLIST_H
 #define POLICYD_CONFLIST_H
 

@@ -145,6 +145,32 @@ void cluster_set_network_mode(struct cluster *c, const char *network, enum mode 
 	mark_all(c);
 }
 
+void cluster_set_tunnel_ports(struct cluster *c, const struct tunnel_ports *ports)
+{
+	c->tunnel_ports = *ports;
+	c->tunnels_changed = true;
+}
+
+const struct tunnel_ports *cluster_tunnel_ports(const struct cluster *c)
+{
+	const struct attachment *newest = NULL;
+
+	if (c->tunnel_ports.n)
+		return &c->tunnel_ports;
+	for (const struct local *l = c->locals; l; l = l->hh.next)
+		if (l->attachment->tunnel_ports.n && (!newest || l->attachment->created > newest->created))
+			newest = l->attachment;
+	return newest ? &newest->tunnel_ports : &c->tunnel_ports;
+}
+
+bool cluster_take_tunnels_changed(struct cluster *c)
+{
+	bool changed = c->tunnels_changed;
+
+	c->tunnels_changed = false;
+	return changed;
+}
+
 void cluster_allow_loosening(struct cluster *c, enum mode mode)
 {
 	c->loosening[mode] = true;

@@ -14,7 +14,7 @@ static int usage(FILE *out)
 	      "                        [--labels-may-loosen-to MODE]...\n"
 	      "\n"
 	      "  --manifests DIR               follow the YAML and JSON files of DIR\n"
-	      "  --conflist FILE               follow mode and deny of this conflist's moat entry\n"
+	      "  --conflist FILE               follow mode, deny and tunnelPorts of its moat entry\n"
 	      "  --node NAME                   name of this node in the API, instead of NODE_NAME of the\n"
 	      "                                environment or the host's name in lower case\n"
 	      "  --labels-may-loosen-to MODE   let namespace labels moat.cni/mode loosen to MODE too;\n"

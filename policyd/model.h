@@ -179,6 +179,8 @@ struct cluster {
 	struct group_list changed;
 	struct profile *profiles;
 	struct network *networks;
+	struct tunnel_ports tunnel_ports; /* the conflist's */
+	bool tunnels_changed;
 	char *node; /* the own one's name; NULL: unknown */
 	struct subject_list escapes;
 	bool loosening[MODE_COUNT];

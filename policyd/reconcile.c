@@ -251,6 +251,8 @@ static int ensure_static(struct reconcile *r, const struct local_pod_list *all, 
 	lock = podstore_lock(RECONCILE_LOCK_WAIT_MS, NULL);
 	t = txn_new();
 	ruleset_put(t);
+	if (cluster_tunnel_ports(r->cluster)->n)
+		ruleset_put_tunnel_ports(t, &r->nl, cluster_tunnel_ports(r->cluster), true);
 	podstore_each_closing(put_port, NULL, t, NULL);
 	for (size_t i = 0; i < all->n; i++) {
 		const char *target[DIRECTION_COUNT];

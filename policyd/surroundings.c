@@ -77,10 +77,24 @@ static void put_unsettled(struct txn *t, struct wanted_nodes *w, int f)
 	}
 }
 
+static void prepare_tunnels(struct surroundings *s, struct txn *t, struct cluster *c, struct nl *nl)
+{
+	const struct tunnel_ports *ports;
+
+	if (!cluster_take_tunnels_changed(c) && s->tunnels_stand)
+		return;
+	ports = cluster_tunnel_ports(c);
+	if (ports->n)
+		ruleset_put_tunnel_ports(t, nl, ports, false);
+	s->tunnels_stand = true;
+}
+
 void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster *c, struct nl *nl)
 {
 	struct wanted_nodes w = {.t = t};
 	bool all = true;
+
+	prepare_tunnels(s, t, c, nl);
 
 	if (!cluster_take_nodes_changed(c) && s->nodes_stand)
 		return;
@@ -131,7 +145,7 @@ void surroundings_change_known(struct txn *t, const struct member_change *change
 
 void surroundings_forget(struct surroundings *s)
 {
-	s->nodes_stand = false;
+	s->nodes_stand = s->tunnels_stand = false;
 	if (s->every_pod)
 		s->every_pod->refs--;
 	s->every_pod = NULL;

@@ -12,11 +12,11 @@
 #include "policyd/compile.h"
 
 struct surroundings {
-	bool nodes_stand;        /* the kernel has what the model said last */
+	bool nodes_stand, tunnels_stand; /* the kernel has what the model said last */
 	struct group *every_pod; /* its members are in `known`; NULL while no local pod rejects */
 };
 
-/* Queues what changed about nodes; everything, with what a former daemon left taken away, after surroundings_forget. */
+/* Queues what changed about nodes and tunnel ports; everything, with what a former daemon left taken away, after surroundings_forget. */
 void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster *c, struct nl *nl);
 
 /* Queues all known pods when the first pod that rejects comes: true, and every_pod is then to be installed. */

@@ -56,6 +56,31 @@ START_TEST(settings_are_read)
 }
 END_TEST
 
+START_TEST(tunnel_ports_are_a_short_list_of_ports)
+{
+	struct cni_config c;
+
+	ck_assert_int_eq(parse("{" HEAD "}", &c), 0);
+	ck_assert_uint_eq(c.tunnel_ports.n, 0);
+	cni_config_done(&c);
+	ck_assert_int_eq(parse("{" HEAD ",\"tunnelPorts\":[65535,1,8472,1]}", &c), 0);
+	ck_assert_uint_eq(c.tunnel_ports.n, 3);
+	ck_assert_uint_eq(c.tunnel_ports.port[0], 1);
+	ck_assert_uint_eq(c.tunnel_ports.port[1], 8472);
+	ck_assert_uint_eq(c.tunnel_ports.port[2], 65535);
+	cni_config_done(&c);
+	ck_refused("{" HEAD ",\"tunnelPorts\":[]}", CNI_INVALID_CONFIG, "list of 1 to 32");
+	ck_refused("{" HEAD ",\"tunnelPorts\":8472}", CNI_INVALID_CONFIG, "list of 1 to 32");
+	ck_refused("{" HEAD ",\"tunnelPorts\":null}", CNI_INVALID_CONFIG, "list of 1 to 32");
+	ck_refused("{" HEAD ",\"tunnelPorts\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}", CNI_INVALID_CONFIG,
+		   "list of 1 to 32");
+	ck_refused("{" HEAD ",\"tunnelPorts\":[1,65536]}", CNI_INVALID_CONFIG, "tunnelPorts[1] is not a UDP port");
+	ck_refused("{" HEAD ",\"tunnelPorts\":[0]}", CNI_INVALID_CONFIG, "tunnelPorts[0] is not");
+	ck_refused("{" HEAD ",\"tunnelPorts\":[80.5]}", CNI_INVALID_CONFIG, "tunnelPorts[0] is not");
+	ck_refused("{" HEAD ",\"tunnelPorts\":[\"8472\"]}", CNI_INVALID_CONFIG, "tunnelPorts[0] is not");
+}
+END_TEST
+
 START_TEST(what_runtimes_and_other_plugins_put_is_tolerated)
 {
 	struct cni_config c;
@@ -281,6 +306,7 @@ int main(void)
 
 	tcase_add_test(tc, defaults_are_strict_drop_and_one_second);
 	tcase_add_test(tc, settings_are_read);
+	tcase_add_test(tc, tunnel_ports_are_a_short_list_of_ports);
 	tcase_add_test(tc, what_runtimes_and_other_plugins_put_is_tolerated);
 	tcase_add_test(tc, an_unknown_key_is_named_with_its_value_where_it_matters);
 	tcase_add_loop_test(tc, a_bad_configuration_is_refused_with_its_code, 0, ARRAY_SIZE(refused));

@@ -104,6 +104,38 @@ START_TEST(deny_of_the_conflist_holds)
 }
 END_TEST
 
+static bool is_tunnel_port(uint16_t port)
+{
+	return tunnel_ports_have(cluster_tunnel_ports(c), port);
+}
+
+START_TEST(tunnel_ports_of_the_conflist_hold_for_the_node)
+{
+	struct attachment *a = build_attachment("older", "default", "older", "10.0.0.2");
+
+	a->tunnel_ports = (struct tunnel_ports){.port = {4000}, .n = 1};
+	cluster_attach(c, a);
+	a->created++;
+	a->container_id[0] = 'O';
+	a->tunnel_ports.port[0] = 5000;
+	cluster_attach(c, a);
+	attachment_free(a);
+	ck_assert(is_tunnel_port(5000)); /* none followed: the newest attachment's */
+	ck_assert(!is_tunnel_port(4000));
+	put_entry("other", ", \"tunnelPorts\": [ 6000 ]");
+	ck_assert(conflist_read(&conflist, c));
+	ck_assert(cluster_take_tunnels_changed(c));
+	ck_assert(!cluster_take_tunnels_changed(c));
+	ck_assert(is_tunnel_port(6000));
+	ck_assert(!is_tunnel_port(5000));
+	put_entry("net", "");
+	ck_assert(conflist_read(&conflist, c));
+	ck_assert(cluster_take_tunnels_changed(c));
+	ck_assert(is_tunnel_port(8472));
+	ck_assert(!is_tunnel_port(6000));
+}
+END_TEST
+
 static const char *const wrong[][2] = {
 	{"", "not JSON"},
 	{"{", "not JSON"},
@@ -115,6 +147,7 @@ static const char *const wrong[][2] = {
 	{"{ \"name\": \"net\", \"plugins\": [ { \"type\": \"moat\", \"mode\": 5 } ] }", "its mode is none of"},
 	{"{ \"name\": \"net\", \"plugins\": [ { \"type\": \"moat\", \"mode\": null } ] }", "its mode is none of"},
 	{"{ \"name\": \"net\", \"plugins\": [ { \"type\": \"moat\", \"deny\": \"maybe\" } ] }", "its deny is none of"},
+	{"{ \"name\": \"net\", \"plugins\": [ { \"type\": \"moat\", \"tunnelPorts\": [ 8472, -1 ] } ] }", "tunnelPorts[1] is not"},
 };
 
 START_TEST(wrong_conflist_changes_nothing_and_is_told)
@@ -185,6 +218,7 @@ int main(void)
 	tcase_add_test(t, mode_of_the_conflist_holds_for_its_network);
 	tcase_add_test(t, mode_of_another_network_is_not_ours);
 	tcase_add_test(t, deny_of_the_conflist_holds);
+	tcase_add_test(t, tunnel_ports_of_the_conflist_hold_for_the_node);
 	tcase_add_loop_test(t, wrong_conflist_changes_nothing_and_is_told, 0, ARRAY_SIZE(wrong));
 	tcase_add_test(t, missing_conflist_changes_nothing_and_is_told);
 	tcase_add_test(t, conflist_too_large_is_refused);

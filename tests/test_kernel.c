@@ -454,6 +454,63 @@ START_TEST(port_name_of_a_former_owner_brings_no_way_to_the_node)
 }
 END_TEST
 
+static void note_port(const void *key, size_t len, void *arg)
+{
+	const uint8_t *bytes = key;
+	char *text = arg;
+
+	ck_assert_uint_ge(len, 2);
+	sprintf(text + strlen(text), "%u ", bytes[0] << 8 | bytes[1]);
+}
+
+/* Does the kernel's set hold exactly these? */
+static void ck_tunnel_ports(size_t n, const char *first)
+{
+	char text[512] = "";
+
+	ck_assert_int_eq(dump_elements(&nl, "tunnel_ports", note_port, text), 0);
+	ck_assert_uint_eq(size_of("tunnel_ports"), n);
+	ck_assert_msg(strstr(text, first), "%s", text);
+}
+
+START_TEST(add_brings_tunnel_ports_to_the_conflists_and_only_those)
+{
+	struct attachment a = pod_with("one", "veth1", 1, 1), b = pod_with("two", "veth2", 2, 2);
+	struct txn *t;
+
+	ck_assert_int_eq(pod_close(&a, NULL, 0, &err), 0);
+	ck_tunnel_ports(4, "8472 ");
+	a.tunnel_ports = (struct tunnel_ports){.port = {8472, 9000}, .n = 2};
+	for (int round = 0; round < 2; round++) {
+		ck_assert_msg(pod_close(&a, NULL, 0, &err) == 0, "%s", err.text);
+		ck_tunnel_ports(2, "9000 ");
+		ck_tunnel_ports(2, "8472 ");
+	}
+	ck_assert_int_eq(pod_close(&b, NULL, 0, &err), 0); /* no list: what stands */
+	ck_tunnel_ports(2, "9000 ");
+	t = txn_new();
+	ruleset_put_tunnel_ports(t, &nl, &a.tunnel_ports, false);
+	ck_assert(txn_is_empty(t)); /* nothing is sent for what stands */
+	txn_free(t);
+}
+END_TEST
+
+START_TEST(add_that_rewrites_remembers_the_tunnel_ports_of_the_store)
+{
+	struct attachment a = pod_with("one", "veth1", 1, 1), b = pod_with("two", "veth2", 2, 2);
+	struct txn *t = txn_new();
+
+	a.tunnel_ports = (struct tunnel_ports){.port = {9000}, .n = 1};
+	ck_assert_msg(podstore_put(&a, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(pod_close(&a, NULL, 0, &err), 0); /* rewrites too: there is no table yet */
+	ck_tunnel_ports(1, "9000 ");
+	txn_delete_table(t);
+	ck_assert_int_eq(commit(t), 0);
+	ck_assert_msg(pod_close(&b, NULL, 0, &err) == 0, "%s", err.text);
+	ck_tunnel_ports(1, "9000 ");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("kernel");
@@ -484,6 +541,8 @@ int main(void)
 	tcase_add_test(tcase, add_after_a_flush_closes_every_pod_of_the_store_again);
 	tcase_add_test(tcase, add_after_a_flush_closes_a_pod_whose_state_cannot_be_read);
 	tcase_add_test(tcase, port_name_of_a_former_owner_brings_no_way_to_the_node);
+	tcase_add_test(tcase, add_brings_tunnel_ports_to_the_conflists_and_only_those);
+	tcase_add_test(tcase, add_that_rewrites_remembers_the_tunnel_ports_of_the_store);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_set_fork_status(runner, CK_FORK); /* namespaces are left by ending the process */

@@ -72,6 +72,7 @@ START_TEST(what_was_put_is_read_back_whole)
 	a->deny = DENY_REJECT;
 	a->port_index = UINT32_MAX;
 	a->created = UINT64_MAX;
+	a->tunnel_ports = (struct tunnel_ports){.port = {1, 65535}, .n = 2};
 	ck_assert_int_eq(addr_parse("2001:db8::11", &a->addrs[a->n_addrs++], NULL), 0);
 	ck_assert_int_eq(podstore_put(a, &err), 0);
 	ck_assert_int_eq(podstore_get("net/a:eth0", &b, &err), 0);
@@ -89,6 +90,8 @@ START_TEST(what_was_put_is_read_back_whole)
 	ck_assert_int_eq(b->mode, MODE_PREVIEW);
 	ck_assert_int_eq(b->deny, DENY_REJECT);
 	ck_assert(b->created == UINT64_MAX);
+	ck_assert_uint_eq(b->tunnel_ports.n, 2);
+	ck_assert_uint_eq(b->tunnel_ports.port[1], 65535);
 	ck_assert(!b->closing);
 	attachment_free(a);
 	attachment_free(b);
@@ -261,6 +264,7 @@ static const struct {
 	{"\"created\":\"1", "\"created\":\"99999999999999999999"},
 	{"\"version\":1", "\"version\":1,\"podName\":\"a\\u001b[31m\""},
 	{"\"version\":1", "\"version\":1,\"podNamespace\":{}"},
+	{"\"version\":1", "\"version\":1,\"tunnelPorts\":[65536]"},
 };
 
 START_TEST(a_wrong_field_is_an_error)

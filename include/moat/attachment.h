@@ -10,6 +10,7 @@
 
 #include "moat/addr.h"
 #include "moat/mode.h"
+#include "moat/tunnel.h"
 
 #define ATTACHMENT_ADDRS_MAX 32 /* addresses of one attachment; the kernel's element batch and the state file stay small */
 
@@ -30,6 +31,7 @@ struct attachment {
 
 	enum mode mode; /* of the conflist, at ADD */
 	enum deny deny;
+	struct tunnel_ports tunnel_ports; /* n 0: the conflist had none */
 	uint64_t created; /* CLOCK_REALTIME, ns: the newest attachment of a pod is the peer */
 	bool closing;     /* DEL came, the port's link may still be there: nothing is allowed, the port stays closed */
 };

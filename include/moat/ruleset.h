@@ -49,6 +49,11 @@ extern const size_t n_static_chains;
  * only rules are swapped, and no rule uses a set that this transaction makes, save the first time, when nothing is guarded yet.
  */
 void ruleset_put(struct txn *t);
+/*
+ * Queues what brings the kernel's set of tunnel ports to this list: nothing, if it is that. rewritten: ruleset_put, which puts the
+ * default's, comes before in the same batch.
+ */
+void ruleset_put_tunnel_ports(struct txn *t, struct nl *nl, const struct tunnel_ports *wanted, bool rewritten);
 /* Of that, only the rules, in chains that are there and empty. */
 void ruleset_put_rules(struct txn *t);
 

@@ -23,6 +23,13 @@ static const struct mode {
 	  "tcp|udp|icmp6|NUMBER --saddr ADDR --daddr ADDR [--sport N] [--dport N] [--flags SAFRP] [--seq N] [--ack N]\n"
 	  "             [--payload TEXT] [--fragment BYTES] [--count N] [--hops N] [--type N]" },
 	{ "first", probe_first, "ADDR PORT [ADDR PORT]..." },
+	{ "leak-paths", probe_leak_paths, "LEDGER < lines: FROM TO syn|ack|udp|echo|fragments SADDR DADDR PORT RATE EXPECTATION [steady]" },
+	{ "leak-set", probe_leak_set, "LEDGER off|deny|allow|either|opening PATTERN..." },
+	{ "leak-send", probe_leak_send, "LEDGER FROM" },
+	{ "leak-tap", probe_leak_tap, "LEDGER" },
+	{ "leak-receive", probe_leak_receive, "LEDGER TO" },
+	{ "leak-report", probe_leak_report, "LEDGER [--verbose]" },
+	{ "die-at", probe_die_at, "NUMBER COMMAND..." },
 };
 
 /* A story starts hundreds of probes in other namespaces: entering here saves one exec of `ip netns exec` and its mounts. */

@@ -39,6 +39,13 @@ int probe_flood(int argc, char **argv);
 int probe_count(int argc, char **argv);
 int probe_raw(int argc, char **argv);
 int probe_first(int argc, char **argv);
+int probe_leak_paths(int argc, char **argv);
+int probe_leak_set(int argc, char **argv);
+int probe_leak_send(int argc, char **argv);
+int probe_leak_tap(int argc, char **argv);
+int probe_leak_receive(int argc, char **argv);
+int probe_leak_report(int argc, char **argv);
+int probe_die_at(int argc, char **argv);
 
 /* endpoint.c: exits with a message and PROBE_USAGE on bad text, 125 when a system call that cannot fail does. */
 void probe_usage(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
@@ -47,6 +54,9 @@ unsigned long probe_number(const char *text, unsigned long max);
 /* "10.1.0.11", "fd00:1::11", "fe80::1%eth0" */
 struct endpoint probe_endpoint(const char *addr, const char *port);
 void probe_print_addr(const struct sockaddr_in6 *from, char *out, size_t size); /* v4-mapped as IPv4 */
+
+/* checksum.c: of an ICMP, TCP or UDP message whose checksum is 0. from and to NULL: no pseudo header (ICMP of IPv4). */
+uint16_t probe_checksum(const struct endpoint *from, const struct endpoint *to, uint8_t protocol, const void *data, size_t len);
 
 uint64_t probe_now_ms(void);
 void probe_pause_us(unsigned us);

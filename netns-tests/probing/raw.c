@@ -27,38 +27,6 @@ struct forgery {
 	unsigned long fragment, count;
 };
 
-static uint32_t sum_up(uint32_t sum, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		sum += i & 1 ? p[i] : (uint32_t)p[i] << 8;
-	return sum;
-}
-
-static uint16_t checksum_end(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
-}
-
-/* Of the pseudo header: RFC 9293 section 3.1, RFC 8200 section 8.1. The longer fields of IPv6 add the same numbers. */
-static uint16_t checksum_l4(const struct endpoint *from, const struct endpoint *to, uint8_t protocol, const void *data,
-			    size_t len)
-{
-	uint32_t sum = protocol + (uint32_t)len;
-
-	if (from->any.sa_family == AF_INET) {
-		sum = sum_up(sum, &from->v4.sin_addr, 4);
-		sum = sum_up(sum, &to->v4.sin_addr, 4);
-	} else {
-		sum = sum_up(sum, &from->v6.sin6_addr, 16);
-		sum = sum_up(sum, &to->v6.sin6_addr, 16);
-	}
-	return checksum_end(sum_up(sum, data, len));
-}
-
 static size_t build_tcp(const struct forgery *f, const struct endpoint *from, const struct endpoint *to, uint8_t *out)
 {
 	struct tcphdr h = { .th_sport = htons(f->sport), .th_dport = htons(f->dport), .th_seq = htonl(f->seq),
@@ -75,7 +43,7 @@ static size_t build_tcp(const struct forgery *f, const struct endpoint *from, co
 	}
 	memcpy(out, &h, sizeof(h));
 	memcpy(out + sizeof(h), f->payload, strlen(f->payload));
-	h.th_sum = checksum_l4(from, to, IPPROTO_TCP, out, len);
+	h.th_sum = probe_checksum(from, to, IPPROTO_TCP, out, len);
 	memcpy(out, &h, sizeof(h));
 	return len;
 }
@@ -87,7 +55,7 @@ static size_t build_udp(const struct forgery *f, const struct endpoint *from, co
 
 	memcpy(out, &h, sizeof(h));
 	memcpy(out + sizeof(h), f->payload, strlen(f->payload));
-	h.uh_sum = checksum_l4(from, to, IPPROTO_UDP, out, len);
+	h.uh_sum = probe_checksum(from, to, IPPROTO_UDP, out, len);
 	memcpy(out, &h, sizeof(h));
 	return len;
 }
@@ -100,7 +68,7 @@ static size_t build_icmp6(const struct forgery *f, const struct endpoint *from, 
 	memset(out, 0, 24);
 	out[0] = f->type;
 	memcpy(out + 24, f->payload, strlen(f->payload));
-	sum = checksum_l4(from, to, IPPROTO_ICMPV6, out, len);
+	sum = probe_checksum(from, to, IPPROTO_ICMPV6, out, len);
 	memcpy(out + 2, &sum, sizeof(sum));
 	return len;
 }

@@ -22,6 +22,9 @@ static const struct mode {
 	{ "raw", probe_raw,
 	  "tcp|udp|icmp6|NUMBER --saddr ADDR --daddr ADDR [--sport N] [--dport N] [--flags SAFRP] [--seq N] [--ack N]\n"
 	  "             [--payload TEXT] [--fragment BYTES] [--count N] [--hops N] [--type N]" },
+	{ "craft", probe_craft, "[--dev IF] [--gateway MAC] [--token N] [--count N] LAYER [KEY=VALUE]... [/ LAYER...]... | --lines" },
+	{ "capture", probe_capture, "NAME=NETNS|NAME:NETNS..." },
+	{ "mroute", probe_mroute, "IF... -- GROUP SOURCE IF [SOURCE IF]..." },
 	{ "first", probe_first, "ADDR PORT [ADDR PORT]..." },
 	{ "leak-paths", probe_leak_paths, "LEDGER < lines: FROM TO syn|ack|udp|echo|fragments SADDR DADDR PORT RATE EXPECTATION [steady]" },
 	{ "leak-set", probe_leak_set, "LEDGER off|deny|allow|either|opening PATTERN..." },

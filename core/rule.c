@@ -148,6 +148,19 @@ void rule_load_l4proto(struct txn *t)
 	expr_meta(t, NFT_META_L4PROTO, 1);
 }
 
+/* RFC 8200 section 3; an extension header begins with the number of the next one (section 4). */
+void rule_load_nexthdr(struct txn *t)
+{
+	rule_family(t, AF_INET6);
+	expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 6, 1);
+}
+
+void rule_load_extension_nexthdr(struct txn *t)
+{
+	rule_family(t, AF_INET6);
+	expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 40, 1);
+}
+
 /* TCP, UDP and SCTP all begin with the two ports. */
 void rule_load_sport(struct txn *t)
 {
@@ -234,6 +247,32 @@ void rule_hop_limit(struct txn *t, uint8_t value)
 {
 	rule_family(t, AF_INET6);
 	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 7, 1), NFT_CMP_EQ, &value, 1);
+	expr_reg_reset(t);
+}
+
+void rule_nexthdr(struct txn *t, uint8_t value)
+{
+	rule_family(t, AF_INET6);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 6, 1), NFT_CMP_EQ, &value, 1);
+	expr_reg_reset(t);
+}
+
+/* The first byte is version and length: 0x45 and nothing else has no options. */
+void rule_ipv4_options(struct txn *t)
+{
+	static const uint8_t plain = 0x45;
+
+	rule_family(t, AF_INET);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 0, 1), NFT_CMP_NEQ, &plain, 1);
+	expr_reg_reset(t);
+}
+
+void rule_daddr_multicast6(struct txn *t)
+{
+	static const uint8_t prefix = 0xff;
+
+	rule_family(t, AF_INET6);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 24, 1), NFT_CMP_EQ, &prefix, 1);
 	expr_reg_reset(t);
 }
 

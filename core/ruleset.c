@@ -9,7 +9,9 @@
  * comes back behind the jump and the next question is asked. A miss falls through to `lost`, which drops: fails closed.
  *
  * `guard` comes before all that, before defragmentation and conntrack (-450): a pod speaks only with its own addresses through its own
- * port, and nobody else speaks with a pod's address. Only therefore may established flows pass unseen.
+ * port, and nobody else speaks with a pod's address. Only therefore may established flows pass unseen. Nor does a pod name
+ * another way: a source route moves the destination behind these hooks (IPv4 after forward; IPv6 segment routing after input, with
+ * the connection of the first destination), and a router alert hands the packet to a socket of the node before them.
  *
  * Input runs at 110, after IPVS (98), which turns Service packets round there; IPVS sends them through output, where there is no input
  * interface: hence map from_addr.
@@ -52,6 +54,7 @@ const struct set_spec set_tunnel_ports = {.name = "tunnel_ports", .fields = {FIE
 const struct set_spec set_tunnel_protocols = {.name = "tunnel_protocols", .fields = {FIELD_PROTOCOL}};
 /* The keys of from_pod again: before 6.18 (6.1, 6.12: EINVAL) a kernel does not look up in a verdict map as in a plain set. */
 const struct set_spec set_own[2] = FAMILIES("own", "own6", SET_PLAIN, 0, FIELD_IFNAME, );
+const struct set_spec set_extensions = {.name = "extensions", .fields = {FIELD_PROTOCOL}};
 const struct set_spec map_from_pod[2] = FAMILIES("from_pod", "from_pod6", SET_VERDICT, 0, FIELD_IFNAME, );
 const struct set_spec map_from_addr[2] = FAMILIES("from_addr", "from_addr6", SET_VERDICT, 0, );
 const struct set_spec map_to_pod[2] = FAMILIES("to_pod", "to_pod6", SET_VERDICT, 0, );
@@ -61,8 +64,11 @@ static void put_sets(struct txn *t)
 	static const struct set_spec *const by_family[] = {set_pods,      set_own,     set_self,    set_nodes,    set_known,
 							   set_unsettled, set_revoked, map_from_pod, map_from_addr,
 							   map_to_pod};
-	/* IPIP, 6in4, GRE, ESP, AH */
-	static const uint8_t protocols[] = {IPPROTO_IPIP, IPPROTO_IPV6, IPPROTO_GRE, IPPROTO_ESP, IPPROTO_AH};
+	/* what Linux can be told to unpack */
+	static const uint8_t protocols[] = {IPPROTO_IPIP, IPPROTO_IPV6, IPPROTO_GRE,      IPPROTO_ESP, IPPROTO_AH,
+					    IPPROTO_PIM,  IPPROTO_COMP, 115 /* L2TP */, IPPROTO_MPLS};
+	/* mobility, HIP and shim6 too (IANA's list): what names another address, whatever the kernel makes of it */
+	static const uint8_t extensions[] = {IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_FRAGMENT, IPPROTO_DSTOPTS, 135, 139, 140};
 
 	txn_add_set(t, &set_ports);
 	txn_add_set(t, &set_node_open);
@@ -76,6 +82,9 @@ static void put_sets(struct txn *t)
 		txn_add_element(t, &set_tunnel_ports, key_with_port((struct key){.len = 0}, tunnel_ports_default.port[i]), NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
 		txn_add_element(t, &set_tunnel_protocols, key_with_protocol((struct key){.len = 0}, protocols[i]), NULL);
+	txn_add_set(t, &set_extensions);
+	for (size_t i = 0; i < ARRAY_SIZE(extensions); i++)
+		txn_add_element(t, &set_extensions, key_with_protocol((struct key){.len = 0}, extensions[i]), NULL);
 }
 
 /* In the order in which ruleset_put writes chains: a chain is there before a rule names it. */
@@ -95,10 +104,12 @@ const struct static_chain static_chains[] = {
 	{"error", {0}, false},
 	{"errors", {0}, false},
 	{"link_out", {0}, false},
+	{"listener", {0}, false},
 	{"link", {0}, false},
 	{"from", {0}, false},
 	{"from_out", {0}, false},
 	{"to", {0}, false},
+	{"extended", {0}, false},
 	{"guard_port", {0}, false},
 	{"guard", {NF_INET_PRE_ROUTING, -450}, true}, /* before defragmentation (-400) */
 	{"forward", {NF_INET_FORWARD, NF_IP_PRI_FILTER + 10}, true},

@@ -80,5 +80,30 @@ to_node 192.168.50.1 1
 to_node 127.0.0.1 0
 (($(packets lost) == lost + 1)) || fail "chain lost has counted $(($(packets lost) - lost)) of 1"
 
+
+step "another way named in the packet: source routes and router alerts, with egress to anywhere and a node that follows them"
+sysctls ipv4/conf/{all,"$(node_link mallory)"}/accept_source_route=1 ipv6/conf/{all,"$(node_link mallory)"}/seg6_enabled=1
+to_ext() # WANTED LAYER…
+{
+	local wanted=$1
+	shift
+	background "$PROBE" capture ext=/run/netns/ext "node:/proc/$$/ns/net"
+	wait_until 5 grep -q ready "$BACKGROUND_OUT" || fail "capture does not start"
+	probe_in mallory craft --token 7 "$@"
+	allow mallory "$e4" icmp # whatever was to come has come
+	stop_background "$BACKGROUND" "$BACKGROUND_OUT"
+	[[ $LAST == "$wanted"* ]] || fail "$LAST, expected $wanted: $*"
+}
+m4=${ADDR4[mallory]} e4=${ADDR4[ext]} e6=${ADDR6[ext]}
+to_ext "7 ext 1" ip src="$m4" dst="$e4" / udp / token
+to_ext ready ip src="$m4" dst=192.168.50.1 lsrr="$e4" / udp / token
+to_ext ready ip src="$m4" dst=192.168.50.1 ssrr="$e4" / udp / token
+to_ext ready ip src="$m4" dst="$e4" alert / udp / token
+to_ext "7 ext 1" ip src="$m6" dst="$e6" / dest / udp / token
+to_ext ready ip src="$m6" dst=fd00:50::1 / rt type=4 final="$e6" via=fd00:50::1 / udp / token
+to_ext ready ip src="$m6" dst=fd00:50::1 / dest / rt type=4 final="$e6" via=fd00:50::1 / udp / token
+to_ext ready ip src="$m6" dst="$e6" / hop alert / udp / token
+to_ext ready ip src=fe80::7 dst="$e6" hops=1 / hop alert / icmp6 type=143 / token
+
 nft delete table inet witness
 finish

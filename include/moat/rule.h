@@ -28,6 +28,8 @@ void rule_load_oifname(struct txn *t);
 void rule_load_saddr(struct txn *t, int family);
 void rule_load_daddr(struct txn *t, int family);
 void rule_load_l4proto(struct txn *t);
+void rule_load_nexthdr(struct txn *t);           /* of the IPv6 header */
+void rule_load_extension_nexthdr(struct txn *t); /* of the first extension header */
 void rule_load_sport(struct txn *t);
 void rule_load_dport(struct txn *t);
 void rule_load_ct_saddr(struct txn *t, int family, bool reply); /* source of the tracked flow's original or reply tuple */
@@ -43,6 +45,9 @@ void rule_ct_state(struct txn *t, uint32_t mask);     /* ct state & mask != 0; C
 void rule_ct_state_not(struct txn *t, uint32_t mask); /* ct state & mask == 0 */
 void rule_icmp_type(struct txn *t, int family, uint8_t type);
 void rule_hop_limit(struct txn *t, uint8_t value); /* IPv6 */
+void rule_nexthdr(struct txn *t, uint8_t value);   /* of the IPv6 header */
+void rule_ipv4_options(struct txn *t);             /* ip hdrlength != 5 */
+void rule_daddr_multicast6(struct txn *t);         /* ip6 daddr ff00::/8 */
 void rule_saddr_unspecified(struct txn *t);        /* ip6 saddr :: */
 void rule_saddr_link_local(struct txn *t);         /* ip6 saddr fe80::/10 */
 void rule_saddr_local(struct txn *t);              /* fib saddr type local */

@@ -21,6 +21,7 @@ extern const struct set_spec set_unsettled[2];    /* ranges in which an unknown 
 extern const struct set_spec set_revoked[2];      /* TCP source . port . destination that policy no longer allows */
 extern const struct set_spec set_tunnel_ports;
 extern const struct set_spec set_tunnel_protocols;
+extern const struct set_spec set_extensions;      /* IPv6 extension headers */
 extern const struct set_spec map_from_pod[2];     /* port . source → goto e-<address> */
 extern const struct set_spec map_from_addr[2];    /* source → goto e-<address> */
 extern const struct set_spec map_to_pod[2];       /* destination → goto i-<address> */

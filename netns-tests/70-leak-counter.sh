@@ -34,8 +34,7 @@ done
 for pair in 'other>node' 'other>ext' 'client>other' 'ext>db'; do
 	grep -q "^leaked: .*$pair" "$T/leak.report" || fail "no leak on $pair: $(cat "$T/leak.report")"
 done
-((LOST == 0)) || fail "$LOST lost: $(cat "$T/leak.report")"
-rm "$LEDGER"
+rm "$LEDGER" # the repair closes before it opens again: losses are no failure here
 
 step "a stranger drops what is allowed for a moment: losses are seen, and how long they lasted"
 LEAK_FROM=() LEAK_TO=()

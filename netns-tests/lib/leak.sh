@@ -14,7 +14,6 @@ LEDGER=$T/ledger
 LEAK_RATE=${LEAK_RATE:-25} # packets a second and path; the field has some hundred paths
 KINDS="syn ack udp echo fragments"
 declare -A LEAK_FROM LEAK_TO # process by namespace
-declare -A LEAK_OUT
 LEAK_TAP=
 
 # leak_path FROM TO deny|allow|… "KIND…" PORT [steady]: in each family that both have an address of.

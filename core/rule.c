@@ -258,12 +258,12 @@ void rule_nexthdr(struct txn *t, uint8_t value)
 }
 
 /* The first byte is version and length: 0x45 and nothing else has no options. */
-void rule_ipv4_options(struct txn *t)
+void rule_ipv4_without_options(struct txn *t)
 {
 	static const uint8_t plain = 0x45;
 
 	rule_family(t, AF_INET);
-	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 0, 1), NFT_CMP_NEQ, &plain, 1);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 0, 1), NFT_CMP_EQ, &plain, 1);
 	expr_reg_reset(t);
 }
 

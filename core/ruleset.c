@@ -104,7 +104,6 @@ const struct static_chain static_chains[] = {
 	{"error", {0}, false},
 	{"errors", {0}, false},
 	{"link_out", {0}, false},
-	{"listener", {0}, false},
 	{"link", {0}, false},
 	{"from", {0}, false},
 	{"from_out", {0}, false},

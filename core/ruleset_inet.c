@@ -75,68 +75,56 @@ static void accept_own(struct txn *t, const char *chain, int family)
 	rule_end_tagged(t, chain);
 }
 
-/* ip6 saddr fe80::/10 jump <to>; ip6 saddr :: jump <to> */
-static void jump_from_link(struct txn *t, const char *chain, const char *to)
-{
-	rule_begin(t, chain);
-	rule_saddr_link_local(t);
-	rule_jump(t, to);
-	rule_end_tagged(t, chain);
-	rule_begin(t, chain);
-	rule_saddr_unspecified(t);
-	rule_jump(t, to);
-	rule_end_tagged(t, chain);
-}
-
-/* Anti-spoofing: established flows pass the other hooks unseen, so this is the only place that sees every packet. */
+/*
+ * Anti-spoofing: established flows pass the other hooks unseen, so this is the only place that sees every packet. What a pod says
+ * in its own name passes at the first lookup, if it says it plainly: IPv4 options and most extension headers are lost.
+ */
 static void put_guard(struct txn *t)
 {
+	rule_begin(t, "guard"); /* ip hdrlength 5 iifname . ip saddr @own accept */
+	rule_ipv4_without_options(t);
+	accept_own(t, "guard", AF_INET);
+	rule_begin(t, "guard"); /* ip6 nexthdr != @extensions iifname . ip6 saddr @own6 accept */
+	rule_load_nexthdr(t);
+	rule_not_in(t, set_extensions.name);
+	accept_own(t, "guard", AF_INET6);
+	rule_begin(t, "guard"); /* ip6 nexthdr @extensions jump extended */
+	rule_load_nexthdr(t);
+	rule_in(t, set_extensions.name);
+	rule_jump(t, "extended");
+	rule_end_tagged(t, "guard");
 	/* iifname @ports goto guard_port; a pod's address from anywhere else is lost */
 	if_port(t, "guard", set_ports.name, rule_goto, "guard_port");
 	lost_if_pod(t, "guard", false);
 
-	rule_begin(t, "guard_port");
-	rule_ipv4_options(t);
-	rule_goto(t, "lost");
-	rule_end_tagged(t, "guard_port");
-	rule_begin(t, "guard_port"); /* ip6 nexthdr @extensions goto extended */
-	rule_load_nexthdr(t);
-	rule_in(t, set_extensions.name);
-	rule_goto(t, "extended");
-	rule_end_tagged(t, "guard_port");
-	for (int f = 0; f < 2; f++) {
-		rule_begin(t, "guard_port");
-		accept_own(t, "guard_port", families[f]);
-	}
 	/*
 	 * What a link needs comes from the link's own addresses, or from none yet; what has the pod's own address has passed. With
 	 * any other source it would be accepted in forward as the victim's own (@self), or the node would answer it with an error
 	 * to the victim that quotes it.
 	 */
-	jump_from_link(t, "guard_port", "link");
+	rule_begin(t, "guard_port");
+	rule_saddr_link_local(t);
+	rule_jump(t, "link");
+	rule_end_tagged(t, "guard_port");
+	rule_begin(t, "guard_port");
+	rule_saddr_unspecified(t);
+	rule_jump(t, "link");
+	rule_end_tagged(t, "guard_port");
 	always(t, "guard_port", rule_goto, "lost");
 }
 
-/*
- * An IPv6 packet with an extension header: listener reports, and fragments and destination options of the pod. Only one header,
- * since a second may hide what follows in another fragment.
- */
+/* A pod's fragments and destination options. One header only: a second may hide in another fragment what follows. */
 static void put_extended(struct txn *t)
 {
 	static const uint8_t allowed[] = {IPPROTO_FRAGMENT, IPPROTO_DSTOPTS};
 
-	jump_from_link(t, "extended", "listener");
-	rule_begin(t, "extended"); /* its nexthdr @extensions goto lost */
-	rule_load_extension_nexthdr(t);
-	rule_in(t, set_extensions.name);
-	rule_goto(t, "lost");
-	rule_end_tagged(t, "extended");
-	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) { /* ip6 nexthdr <allowed> iifname . ip6 saddr @own6 accept */
-		rule_begin(t, "extended");
+	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++) {
+		rule_begin(t, "extended"); /* ip6 nexthdr <allowed>, its nexthdr != @extensions iifname . ip6 saddr @own6 accept */
 		rule_nexthdr(t, allowed[i]);
+		rule_load_extension_nexthdr(t);
+		rule_not_in(t, set_extensions.name);
 		accept_own(t, "extended", AF_INET6);
 	}
-	always(t, "extended", rule_goto, "lost");
 }
 
 /* ct state established accept; ct state related jump <chain> */
@@ -254,13 +242,27 @@ static void put_questions(struct txn *t)
 	lost_if_pod(t, "to", true);
 }
 
-static void accept_icmp6(struct txn *t, const char *chain, uint8_t type, uint8_t hop_limit, bool to_group)
+/* ip6 nexthdr ipv6-icmp icmpv6 type <type> ip6 hoplimit 255 accept: behind no extension header (RFC 6980 asks it for fragments) */
+static void accept_nd(struct txn *t, const char *chain, uint8_t type)
 {
 	rule_begin(t, chain);
-	if (to_group)
-		rule_daddr_multicast6(t);
+	rule_nexthdr(t, IPPROTO_ICMPV6);
 	rule_icmp_type(t, AF_INET6, type);
-	rule_hop_limit(t, hop_limit);
+	rule_hop_limit(t, 255);
+	rule_accept(t);
+	rule_end_tagged(t, chain);
+}
+
+/*
+ * ip6 daddr ff00::/8 icmpv6 type <type> ip6 hoplimit 1 accept: it bears a router alert, with which any other destination would be a
+ * way to the node's sockets.
+ */
+static void accept_mld(struct txn *t, const char *chain, uint8_t type)
+{
+	rule_begin(t, chain);
+	rule_daddr_multicast6(t);
+	rule_icmp_type(t, AF_INET6, type);
+	rule_hop_limit(t, 1);
 	rule_accept(t);
 	rule_end_tagged(t, chain);
 }
@@ -274,14 +276,12 @@ static void put_link(struct txn *t)
 	static const uint8_t listener[] = {MLD_LISTENER_REPORT, MLD_LISTENER_REDUCTION, MLD2_REPORT};
 
 	for (size_t i = 0; i < ARRAY_SIZE(neighbour); i++)
-		accept_icmp6(t, "link", neighbour[i], 255, false);
-	always(t, "link", rule_jump, "listener");
-	/* to groups only: they bear a router alert, with which another destination is a way to the node's sockets */
+		accept_nd(t, "link", neighbour[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(listener); i++)
-		accept_icmp6(t, "listener", listener[i], 1, true);
-	accept_icmp6(t, "link_out", ND_NEIGHBOR_SOLICIT, 255, false);
-	accept_icmp6(t, "link_out", MLD_LISTENER_REPORT, 1, true);
-	accept_icmp6(t, "link_out", MLD2_REPORT, 1, true);
+		accept_mld(t, "link", listener[i]);
+	accept_nd(t, "link_out", ND_NEIGHBOR_SOLICIT);
+	accept_mld(t, "link_out", MLD_LISTENER_REPORT);
+	accept_mld(t, "link_out", MLD2_REPORT);
 }
 
 /* Of `related` only ICMP errors; the rest (what helpers expect) is evaluated as new. */

@@ -44,9 +44,9 @@ START_TEST(each_phrase_has_its_bytecode)
 	PHRASE(t, rule_ct_state_not(t, CT_NEW); rule_drop(t));
 	PHRASE(t, rule_icmp_type(t, AF_INET, 5); rule_return(t));
 	PHRASE(t, rule_icmp_type(t, AF_INET6, 135); rule_hop_limit(t, 255); rule_jump(t, "c"));
-	PHRASE(t, rule_ipv4_options(t); rule_goto(t, "c"));
+	PHRASE(t, rule_ipv4_without_options(t); rule_goto(t, "c"));
 	PHRASE(t, rule_load_nexthdr(t); rule_in(t, "s"); rule_daddr_multicast6(t); rule_accept(t));
-	PHRASE(t, rule_nexthdr(t, 44); rule_load_extension_nexthdr(t); rule_in(t, "s"); rule_drop(t));
+	PHRASE(t, rule_nexthdr(t, 44); rule_load_extension_nexthdr(t); rule_not_in(t, "s"); rule_drop(t));
 	PHRASE(t, rule_saddr_unspecified(t); rule_goto(t, "c"));
 	PHRASE(t, rule_saddr_link_local(t); rule_jump(t, "c"));
 	PHRASE(t, rule_load_iifname(t); rule_in(t, "s"); rule_ct_to_loopback(t); rule_goto(t, "c"));

@@ -114,6 +114,7 @@ help:
 		'make check       every test that needs no cluster' \
 		'make unit        only the unit tests;  make check-netns STORIES="01 07": only stories' \
 		'make asan        make check under sanitizers' \
+		'make check-kernels  unit tests and stories under Debian kernels in qemu; KERNELS="6.1", KERNEL_STORIES="01 20"' \
 		'make bench       costs as ratios in one run' \
 		'make deps        install missing Debian packages' \
 		'make layers      includes go down only' \
@@ -121,6 +122,7 @@ help:
 		'V=1 shows commands; CC, BUILD, SANITIZE, WERROR=1 do what they say'
 
 include netns-tests/netns.mk
+include kernels/kernels.mk
 -include bench/bench.mk
 
 clean:

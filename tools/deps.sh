@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The Debian packages that building, testing and the demo need: tools/deps.sh [--check]
+# The Debian packages that building, testing and the demo need: tools/deps.sh [--check] [kernels]
+# `kernels` adds what booting other kernels needs (make check-kernels).
 #
 # Installs what is missing, as root or through sudo, and says which; where it cannot, prints the one command that does and
 # fails. --check only looks. When everything is there it says nothing and costs one call of dpkg-query.
@@ -16,13 +17,17 @@ packages=(
 	containernetworking-plugins                  # with the real ptp and host-local
 )
 
-case ${1:-} in
-"" | --check) ;;
-*)
-	echo "usage: tools/deps.sh [--check]" >&2
-	exit 2
-	;;
-esac
+only_check=
+for word; do
+	case $word in
+	--check) only_check=1 ;;
+	kernels) packages+=(qemu-system-x86 busybox-static kmod ipvsadm) ;;
+	*)
+		echo "usage: tools/deps.sh [--check] [kernels]" >&2
+		exit 2
+		;;
+	esac
+done
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "tools/deps.sh: not a Debian system; what is needed goes here by these names: ${packages[*]}" >&2
@@ -48,7 +53,7 @@ else
 	as_root=()
 fi
 
-if [ "${1:-}" = --check ] || [ ${#as_root[@]} -eq 0 ]; then
+if [ -n "$only_check" ] || [ ${#as_root[@]} -eq 0 ]; then
 	echo "missing packages: ${missing[*]}" >&2
 	echo "this installs them: $by_hand" >&2
 	exit 1

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tcp, udp, ping: one question, one exit code. */
+/* tcp, sctp, udp, ping: one question, one exit code. */
 #include "netns-tests/probing/probe.h"
 
 #include <errno.h>
@@ -91,12 +91,13 @@ static int pending_error(int fd)
 	return error;
 }
 
-int probe_tcp(int argc, char **argv)
+/* TCP, or SCTP in its one-to-one style: the same calls. */
+static int ask_stream(int argc, char **argv, int protocol)
 {
 	struct question q = parse(argc, argv, true);
 	uint64_t until = probe_now_ms() + q.timeout_ms;
 	enum outcome outcome;
-	int fd = open_socket(&q, SOCK_STREAM, 0, &outcome), error;
+	int fd = open_socket(&q, SOCK_STREAM, protocol, &outcome), error;
 	char line[128];
 	ssize_t n;
 
@@ -115,6 +116,16 @@ int probe_tcp(int argc, char **argv)
 		return n ? probe_outcome(errno) : PROBE_REFUSED;
 	fwrite(line, 1, (size_t)n, stdout);
 	return PROBE_ANSWERED;
+}
+
+int probe_tcp(int argc, char **argv)
+{
+	return ask_stream(argc, argv, IPPROTO_TCP);
+}
+
+int probe_sctp(int argc, char **argv)
+{
+	return ask_stream(argc, argv, IPPROTO_SCTP);
 }
 
 int probe_udp(int argc, char **argv)

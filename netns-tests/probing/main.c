@@ -12,8 +12,9 @@ static const struct mode {
 	int (*run)(int argc, char **argv);
 	const char *arguments;
 } modes[] = {
-	{ "serve", probe_serve, "[--background] tcp|udp|both ADDR PORT..." },
+	{ "serve", probe_serve, "[--background] tcp|udp|both|sctp ADDR PORT..." },
 	{ "tcp", probe_tcp, "ADDR PORT [--timeout MS] [--source ADDR] [--sport PORT]" },
+	{ "sctp", probe_sctp, "ADDR PORT [--timeout MS] [--source ADDR] [--sport PORT]" },
 	{ "udp", probe_udp, "ADDR PORT [--timeout MS] [--source ADDR] [--sport PORT] [--size BYTES]" },
 	{ "ping", probe_ping, "ADDR [--timeout MS] [--source ADDR] [--size BYTES]" },
 	{ "hold", probe_hold, "tcp|udp ADDR PORT [--dead MS] [--source ADDR] [--sport PORT]" },

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* Exit codes of tcp, udp and ping. The stories depend on the difference: a broken route must not look like a policy. */
+/* Exit codes of tcp, sctp, udp and ping. The stories depend on the difference: a broken route must not look like a policy. */
 enum outcome {
 	PROBE_ANSWERED = 0,
 	PROBE_DROPPED = 1,     /* silence until the timeout */
@@ -32,6 +32,7 @@ struct endpoint {
 /* One file per group of modes; each gets argv from its own name on and returns the exit code. */
 int probe_serve(int argc, char **argv);
 int probe_tcp(int argc, char **argv);
+int probe_sctp(int argc, char **argv);
 int probe_udp(int argc, char **argv);
 int probe_ping(int argc, char **argv);
 int probe_hold(int argc, char **argv);

@@ -30,10 +30,10 @@ static void watch(int fd, enum kind kind)
 	kinds[n_fds++] = kind;
 }
 
-static void listen_on(const char *addr, const char *port, int type)
+static void listen_on(const char *addr, const char *port, int type, int protocol)
 {
 	struct endpoint e = probe_endpoint(addr, port);
-	int fd = socket(e.any.sa_family, type | SOCK_NONBLOCK, 0);
+	int fd = socket(e.any.sa_family, type | SOCK_NONBLOCK, protocol);
 	const int on = 1, off = 0;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -121,17 +121,20 @@ static void serve(void)
 
 int probe_serve(int argc, char **argv)
 {
-	bool background = argc > 1 && !strcmp(argv[1], "--background");
+	bool background = argc > 1 && !strcmp(argv[1], "--background"), both;
 
 	argc -= background;
 	argv += background;
 	if (argc < 4)
-		probe_usage("serve [--background] tcp|udp|both ADDR PORT...");
+		probe_usage("serve [--background] tcp|udp|both|sctp ADDR PORT...");
+	both = !strcmp(argv[1], "both");
 	for (int i = 3; i < argc; i++) {
-		if (strcmp(argv[1], "udp"))
-			listen_on(argv[2], argv[i], SOCK_STREAM);
-		if (strcmp(argv[1], "tcp"))
-			listen_on(argv[2], argv[i], SOCK_DGRAM);
+		if (both || !strcmp(argv[1], "tcp"))
+			listen_on(argv[2], argv[i], SOCK_STREAM, IPPROTO_TCP);
+		if (both || !strcmp(argv[1], "udp"))
+			listen_on(argv[2], argv[i], SOCK_DGRAM, IPPROTO_UDP);
+		if (!strcmp(argv[1], "sctp"))
+			listen_on(argv[2], argv[i], SOCK_STREAM, IPPROTO_SCTP);
 	}
 	if (background) {
 		pid_t pid = fork();

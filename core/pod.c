@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pod in the ruleset. Its chains are named by address and attachment, so whoever acts on an old view of things (a daemon that was
- * stopped between its decision and its send, a DEL that comes late) names chains that are gone, and the kernel refuses
- * its whole batch; it can never give the former owner's policy to the new one.
+ * A pod in the ruleset: a chain per direction, to which the elements of all its addresses go. The chains are named by the
+ * attachment, so whoever acts on an old view of things (a daemon that was stopped between its decision and its send, a DEL
+ * that comes late) names chains that are gone, and the kernel refuses its whole batch; it can never give the former owner's
+ * policy to the new one.
  *
  * The price is that an element of a map has one of several possible verdicts, and adding over another verdict is -EEXIST or -EBUSY. The
  * first attempt trusts the pod store for who has an address; a refused one asks the kernel.
@@ -20,16 +21,14 @@
 
 #define ATTEMPTS 3 /* a stranger may delete the table between proof and commit; the second attempt brings everything itself */
 
-const char *pod_chain_name(enum direction d, const struct attachment *a, const struct addr *addr, char buf[CHAIN_NAME_MAX])
+const char *pod_chain_name(enum direction d, const struct attachment *a, char buf[CHAIN_NAME_MAX])
 {
 	char *p = buf;
 
-	p += snprintf(p, CHAIN_NAME_MAX, "%c-", d == INGRESS ? 'i' : 'e');
-	if (addr->family == AF_INET)
-		p += strlen(addr_text(addr, p));
-	else /* nft's syntax takes no colon in a name */
-		for (size_t i = 0; i < 16; i++)
-			p += snprintf(p, 3, "%02x", addr->bytes[i]);
+	*p++ = d == INGRESS ? 'i' : 'e';
+	*p++ = '-';
+	for (size_t i = 0; a->port[i]; i++) /* an interface may be called what nft's syntax has no name for */
+		*p++ = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.", a->port[i]) ? a->port[i] : '_';
 	snprintf(p, CHAIN_NAME_MAX - (size_t)(p - buf), "-%016llx", (unsigned long long)a->created);
 	return buf;
 }
@@ -42,10 +41,9 @@ bool pod_owns_chain(const struct attachment *a, const char *chain)
 	/* asked about every pod of the node at each of their changes: most are told apart by the number */
 	if (!dash || strtoull(dash + 1, NULL, 16) != a->created)
 		return false;
-	for (size_t i = 0; i < a->n_addrs; i++)
-		for (int d = 0; d < DIRECTION_COUNT; d++)
-			if (!strcmp(chain, pod_chain_name((enum direction)d, a, &a->addrs[i], own)))
-				return true;
+	for (int d = 0; d < DIRECTION_COUNT; d++)
+		if (!strcmp(chain, pod_chain_name((enum direction)d, a, own)))
+			return true;
 	return false;
 }
 
@@ -56,21 +54,15 @@ const char *pod_closed_target(enum mode mode, enum direction d)
 	return d == INGRESS ? CHAIN_DENY_INGRESS : CHAIN_DENY_EGRESS;
 }
 
-static void put_target(struct txn *t, const struct attachment *a, const struct addr *addr, enum direction d, const char *target)
+void pod_put_target(struct txn *t, const struct attachment *a, enum direction d, const char *target)
 {
 	char chain[CHAIN_NAME_MAX];
 
-	txn_flush_chain(t, pod_chain_name(d, a, addr, chain));
+	txn_flush_chain(t, pod_chain_name(d, a, chain));
 	rule_begin(t, chain); /* counter goto <target> */
 	rule_counter(t);
 	rule_goto(t, target);
 	rule_end(t);
-}
-
-void pod_put_target(struct txn *t, const struct attachment *a, enum direction d, const char *target)
-{
-	for (size_t i = 0; i < a->n_addrs; i++)
-		put_target(t, a, &a->addrs[i], d, target);
 }
 
 typedef void (*element_fn)(struct txn *t, const struct set_spec *set, struct key key, const char *goto_chain);
@@ -81,8 +73,8 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 	char egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
 	int f = FAMILY_INDEX(addr);
 
-	pod_chain_name(EGRESS, a, addr, egress);
-	pod_chain_name(INGRESS, a, addr, ingress);
+	pod_chain_name(EGRESS, a, egress);
+	pod_chain_name(INGRESS, a, ingress);
 	fn(t, &set_pods[f], key_of_addr(addr), NULL);
 	fn(t, &set_own[f], key_with_addr(key_of_port(a->port), addr), NULL);
 	fn(t, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress);
@@ -97,20 +89,28 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 	}
 }
 
-static void add_chains(struct txn *t, const struct attachment *a, const struct addr *addr)
+static void add_chains(struct txn *t, const struct attachment *a)
 {
 	char chain[CHAIN_NAME_MAX];
 
-	txn_add_chain(t, pod_chain_name(EGRESS, a, addr, chain), NULL);
-	txn_add_chain(t, pod_chain_name(INGRESS, a, addr, chain), NULL);
+	txn_add_chain(t, pod_chain_name(EGRESS, a, chain), NULL);
+	txn_add_chain(t, pod_chain_name(INGRESS, a, chain), NULL);
+}
+
+static void discard_chains(struct txn *t, const struct attachment *a)
+{
+	char chain[CHAIN_NAME_MAX];
+
+	txn_discard_chain(t, pod_chain_name(EGRESS, a, chain));
+	txn_discard_chain(t, pod_chain_name(INGRESS, a, chain));
 }
 
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT])
 {
-	for (size_t i = 0; i < a->n_addrs; i++) {
-		add_chains(t, a, &a->addrs[i]);
-		put_target(t, a, &a->addrs[i], INGRESS, target[INGRESS]);
-		put_target(t, a, &a->addrs[i], EGRESS, target[EGRESS]);
+	if (a->n_addrs) {
+		add_chains(t, a);
+		pod_put_target(t, a, INGRESS, target[INGRESS]);
+		pod_put_target(t, a, EGRESS, target[EGRESS]);
 	}
 	for (size_t i = 0; i < a->n_addrs; i++)
 		each_element(t, a, &a->addrs[i], txn_add_element);
@@ -124,17 +124,6 @@ static void put_closed(struct txn *t, const struct attachment *a)
 	for (int d = 0; d < DIRECTION_COUNT; d++)
 		target[d] = pod_closed_target(a->mode, (enum direction)d);
 	pod_put(t, a, target);
-}
-
-/* Idempotent: chains are there for the elements that are discarded, and go after them. */
-static void remove_addr(struct txn *t, const struct attachment *a, const struct addr *addr)
-{
-	char chain[CHAIN_NAME_MAX];
-
-	add_chains(t, a, addr);
-	each_element(t, a, addr, txn_discard_element);
-	txn_discard_chain(t, pod_chain_name(EGRESS, a, addr, chain));
-	txn_discard_chain(t, pod_chain_name(INGRESS, a, addr, chain));
 }
 
 /* What a rewrite of the static part takes from the store. */
@@ -179,12 +168,23 @@ static void reclose_unreadable(const char *key, const struct err *why, void *arg
 	attachment_free(a);
 }
 
-/* What a new owner takes from a former one: the addresses it has now, and all of them if it has its port's name too. */
+/*
+ * What a new owner takes from a former one: the addresses it has now, and all of them if it has its port's name too. The
+ * former one's chains are there for the elements that are discarded, and go when no address is left to it.
+ */
 static void take_over(struct txn *t, const struct attachment *a, const struct attachment *former)
 {
-	for (size_t i = 0; i < former->n_addrs; i++)
+	size_t left = 0;
+
+	add_chains(t, former);
+	for (size_t i = 0; i < former->n_addrs; i++) {
 		if (attachment_has_addr(a, &former->addrs[i]) || !strcmp(a->port, former->port))
-			remove_addr(t, former, &former->addrs[i]);
+			each_element(t, former, &former->addrs[i], txn_discard_element);
+		else
+			left++;
+	}
+	if (!left)
+		discard_chains(t, former);
 }
 
 /* Queues the exact removal of an element that has another verdict than ours. */
@@ -203,6 +203,10 @@ static void evict(struct txn *t, struct nl *nl, const struct set_spec *map, stru
 static void evict_strangers(struct txn *t, struct nl *nl, const struct attachment *a, const struct attachment *const *former,
 			    size_t n_former)
 {
+	char egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
+
+	pod_chain_name(EGRESS, a, egress);
+	pod_chain_name(INGRESS, a, ingress);
 	for (size_t i = 0; i < n_former; i++) {
 		for (size_t j = 0; strcmp(former[i]->port, a->port) != 0 && j < former[i]->n_addrs; j++) {
 			const struct addr *addr = &former[i]->addrs[j];
@@ -216,11 +220,8 @@ static void evict_strangers(struct txn *t, struct nl *nl, const struct attachmen
 	}
 	for (size_t i = 0; i < a->n_addrs; i++) {
 		const struct addr *addr = &a->addrs[i];
-		char egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
 		int f = FAMILY_INDEX(addr);
 
-		pod_chain_name(EGRESS, a, addr, egress);
-		pod_chain_name(INGRESS, a, addr, ingress);
 		evict(t, nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress);
 		evict(t, nl, &map_from_addr[f], key_of_addr(addr), egress);
 		evict(t, nl, &map_to_pod[f], key_of_addr(addr), ingress);
@@ -286,16 +287,33 @@ static bool still_owns(struct nl *nl, const struct attachment *a, const struct a
 	char chain[CHAIN_NAME_MAX], own[CHAIN_NAME_MAX];
 	int code = txn_read_verdict(nl, &map_to_pod[FAMILY_INDEX(addr)], key_of_addr(addr), chain);
 
-	return code < 0 || !strcmp(chain, pod_chain_name(INGRESS, a, addr, own));
+	return code < 0 || !strcmp(chain, pod_chain_name(INGRESS, a, own));
+}
+
+/* Of an address that another attachment has: nothing may go to our chains any more. */
+static void let_go(struct txn *t, struct nl *nl, const struct attachment *a, const struct addr *addr)
+{
+	const struct set_spec *map = &map_from_pod[FAMILY_INDEX(addr)];
+	struct key key = key_with_addr(key_of_port(a->port), addr);
+	char chain[CHAIN_NAME_MAX], own[CHAIN_NAME_MAX];
+
+	if (txn_read_verdict(nl, map, key, chain) == 0 && !strcmp(chain, pod_chain_name(EGRESS, a, own))) {
+		txn_delete_element(t, map, key);
+		txn_discard_element(t, &set_own[FAMILY_INDEX(addr)], key, NULL);
+	}
 }
 
 static void queue_withdrawal(struct txn *t, struct nl *nl, const void *arg)
 {
 	const struct attachment *a = arg;
 
+	add_chains(t, a);
 	for (size_t i = 0; i < a->n_addrs; i++)
 		if (still_owns(nl, a, &a->addrs[i]))
-			remove_addr(t, a, &a->addrs[i]);
+			each_element(t, a, &a->addrs[i], txn_discard_element);
+		else
+			let_go(t, nl, a, &a->addrs[i]);
+	discard_chains(t, a);
 }
 
 static void queue_port_release(struct txn *t, struct nl *nl, const void *port)

@@ -55,32 +55,29 @@ static int check_chain(struct nl *nl, const char *chain, struct err *err)
 	return 0;
 }
 
-static int check_addr(struct nl *nl, const struct attachment *a, const struct addr *addr, struct err *err)
+static int check_addr(struct nl *nl, const struct attachment *a, const struct addr *addr, const char *const chain[DIRECTION_COUNT],
+		      struct err *err)
 {
-	char text[ADDR_TEXT_MAX], egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
+	char text[ADDR_TEXT_MAX];
 	int f = FAMILY_INDEX(addr), code;
 
 	addr_text(addr, text);
-	pod_chain_name(EGRESS, a, addr, egress);
-	pod_chain_name(INGRESS, a, addr, ingress);
 	code = check_element(nl, &set_pods[f], key_of_addr(addr), NULL, text, err);
 	if (code == 0)
 		code = check_element(nl, &set_own[f], key_with_addr(key_of_port(a->port), addr), NULL, text, err);
 	if (code == 0)
-		code = check_element(nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress, text, err);
+		code = check_element(nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), chain[EGRESS], text, err);
 	if (code == 0)
-		code = check_element(nl, &map_from_addr[f], key_of_addr(addr), egress, text, err);
+		code = check_element(nl, &map_from_addr[f], key_of_addr(addr), chain[EGRESS], text, err);
 	if (code == 0)
-		code = check_element(nl, &map_to_pod[f], key_of_addr(addr), ingress, text, err);
-	if (code == 0)
-		code = check_chain(nl, ingress, err);
-	if (code == 0)
-		code = check_chain(nl, egress, err);
+		code = check_element(nl, &map_to_pod[f], key_of_addr(addr), chain[INGRESS], text, err);
 	return code;
 }
 
 int pod_check(const struct attachment *a, struct err *err)
 {
+	char names[DIRECTION_COUNT][CHAIN_NAME_MAX];
+	const char *chain[DIRECTION_COUNT];
 	struct nl nl;
 	int code = nl_open(&nl, NETLINK_NETFILTER, err);
 
@@ -89,8 +86,13 @@ int pod_check(const struct attachment *a, struct err *err)
 	code = ruleset_prove(&nl, err);
 	if (code == 0)
 		code = check_element(&nl, &set_ports, key_of_port(a->port), NULL, a->port, err);
+	for (int d = 0; d < DIRECTION_COUNT; d++) {
+		chain[d] = pod_chain_name((enum direction)d, a, names[d]);
+		if (code == 0)
+			code = check_chain(&nl, chain[d], err);
+	}
 	for (size_t i = 0; code == 0 && i < a->n_addrs; i++)
-		code = check_addr(&nl, a, &a->addrs[i], err);
+		code = check_addr(&nl, a, &a->addrs[i], chain, err);
 	nl_close(&nl);
 	return code;
 }

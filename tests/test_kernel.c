@@ -389,6 +389,50 @@ START_TEST(late_withdrawal_of_a_former_owner_takes_nothing_from_the_new_one)
 }
 END_TEST
 
+static bool has_chain(const char *chain)
+{
+	struct txn *t = txn_new();
+
+	txn_flush_chain(t, chain);
+	return commit(t) == 0;
+}
+
+/* Of two addresses the heir has one: the former owner keeps the other, until its DEL, which leaves nothing of it. */
+START_TEST(owner_of_two_addresses_loses_one_and_then_the_other)
+{
+	struct attachment old = pod_with("old", "veth1", 1, 1), heir = pod_with("heir", "veth2", 1, 2);
+	const struct attachment *former[] = {&old};
+	char chain[CHAIN_NAME_MAX];
+
+	old.addrs[old.n_addrs++] = v4(9);
+	for (int known = 0; known < 2; known++) { /* to the pod store, as the heir's ADD has it */
+		ck_assert_msg(pod_close(&old, NULL, 0, &err) == 0, "%s", err.text);
+		ck_assert_msg(pod_check(&old, &err) == 0, "%s", err.text);
+		ck_assert_msg(pod_close(&heir, former, (size_t)known, &err) == 0, "%s", err.text);
+		ck_assert_msg(pod_check(&heir, &err) == 0, "%s", err.text);
+		ck_assert_int_eq(txn_read_verdict(&nl, &map_to_pod[0], number(9), chain), 0);
+		ck_assert_str_eq(chain, "i-veth1-0000000000000001");
+		ck_assert_msg(pod_withdraw(&old, &err) == 0, "%s", err.text);
+		ck_assert_msg(pod_check(&heir, &err) == 0, "%s", err.text);
+		ck_assert_uint_eq(size_of("from_pod") + size_of("own") + size_of("from_addr"), 3);
+		ck_assert(!has_chain("i-veth1-0000000000000001") && !has_chain("e-veth1-0000000000000001"));
+		ck_assert_msg(pod_withdraw(&heir, &err) == 0, "%s", err.text);
+	}
+}
+END_TEST
+
+START_TEST(chain_of_an_oddly_named_port_has_a_name_that_nft_can_read)
+{
+	struct attachment a = pod_with("one", "ve\"h}#\xc3\xa9", 1, 1);
+	char chain[CHAIN_NAME_MAX];
+
+	ck_assert_str_eq(pod_chain_name(EGRESS, &a, chain), "e-ve_h____-0000000000000001");
+	ck_assert(pod_owns_chain(&a, chain));
+	a.created = 2;
+	ck_assert(!pod_owns_chain(&a, chain));
+}
+END_TEST
+
 /* The daemon was stopped between its decision and its send; meanwhile the address has another owner. */
 START_TEST(late_swap_of_a_former_owners_policy_is_refused)
 {
@@ -537,6 +581,8 @@ int main(void)
 	tcase_add_test(tcase, removal_without_a_table_succeeds_and_makes_none);
 	tcase_add_test(tcase, new_owner_takes_the_address_from_one_that_the_store_forgot);
 	tcase_add_test(tcase, late_withdrawal_of_a_former_owner_takes_nothing_from_the_new_one);
+	tcase_add_test(tcase, owner_of_two_addresses_loses_one_and_then_the_other);
+	tcase_add_test(tcase, chain_of_an_oddly_named_port_has_a_name_that_nft_can_read);
 	tcase_add_test(tcase, late_swap_of_a_former_owners_policy_is_refused);
 	tcase_add_test(tcase, add_after_a_flush_closes_every_pod_of_the_store_again);
 	tcase_add_test(tcase, add_after_a_flush_closes_a_pod_whose_state_cannot_be_read);

@@ -10,23 +10,22 @@
 #include "moat/txn.h"
 
 /*
- * Name of one direction's chain of one address of this very attachment: "i-10.1.0.11-<created, 16 hex digits>", IPv6 as 32
- * hex digits. Another attachment with the same address has another chain, so that a writer with an old view of things
- * changes nothing of the new owner's.
+ * Name of one direction's chain of this very attachment: "i-<port>-<created, 16 hex digits>". Another attachment with the same
+ * addresses has other chains, so that a writer with an old view of things changes nothing of the new owner's.
  */
-const char *pod_chain_name(enum direction d, const struct attachment *a, const struct addr *addr, char buf[CHAIN_NAME_MAX]);
+const char *pod_chain_name(enum direction d, const struct attachment *a, char buf[CHAIN_NAME_MAX]);
 
 bool pod_owns_chain(const struct attachment *a, const char *chain); /* is it one of the attachment's? */
 
 /*
- * Queues the pod: the port guarded, each address with its pair of chains, which go to target[direction] (an end of
+ * Queues the pod: the port guarded, its addresses, and its pair of chains, which go to target[direction] (an end of
  * ruleset.h, or a profile's chain that an earlier transaction has made). Fails at commit with -EEXIST or -EBUSY while another
  * attachment has one of the addresses.
  */
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);
 
 /*
- * Queues the swap of one direction of all addresses to another target: touches rules only (swap discipline). Fails at commit with
+ * Queues the swap of one direction to another target: touches rules only (swap discipline). Fails at commit with
  * -ENOENT if the attachment was withdrawn meanwhile: a late writer opens nothing.
  */
 void pod_put_target(struct txn *t, const struct attachment *a, enum direction d, const char *target);

@@ -160,7 +160,7 @@ static uint32_t count_entries(struct nl *nl)
 	char scratch[256];
 	uint32_t entries = PLAIN_DUMP_MAX; /* if the kernel does not say */
 
-	nl_request(nl, request(scratch, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK, AF_UNSPEC), on_stats, &entries);
+	nl_request(nl, request(scratch, IPCTNL_MSG_CT_GET_STATS, 0, AF_UNSPEC), on_stats, &entries);
 	return entries;
 }
 

@@ -56,66 +56,99 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-/* index 0: by name */
-static int get_link(uint32_t index, const char *name, struct link *ret, struct err *err)
+/* index 0: all. Nobody reads the statistics, and they are most of an answer's work. */
+static struct nlmsghdr *ask_link(void *scratch, uint16_t flags, uint32_t index)
 {
-	char scratch[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
 	struct ifinfomsg *ifi;
-	struct link found = {0};
-	struct nl nl;
-	int code;
 
 	nlh->nlmsg_type = RTM_GETLINK;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
 	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
 	ifi->ifi_index = (int)index;
-	if (!index)
-		mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	code = nl_open(&nl, NETLINK_ROUTE, err);
-	if (code < 0)
-		return code;
-	code = nl_request(&nl, nlh, on_link, &found);
-	nl_close(&nl);
-	if (code == 0 && !found.index)
-		code = -ENODEV;
-	if (code < 0)
-		return err_errno(err, -code, "interface %s", name);
-	*ret = found;
-	return 0;
+	mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return nlh;
+}
+
+static int get_link(struct nl *nl, uint32_t index, struct link *ret)
+{
+	char scratch[256];
+	struct link found = {0};
+	int code = nl_request(nl, ask_link(scratch, 0, index), on_link, &found);
+
+	if (code == 0)
+		*ret = found;
+	return code;
 }
 
 int link_by_index(uint32_t index, struct link *ret, struct err *err)
 {
-	char name[32];
+	struct nl nl;
+	int code;
 
-	snprintf(name, sizeof(name), "with index %u", index);
-	return index ? get_link(index, name, ret, err) : err_set(err, ENODEV, "interface with index 0");
+	if (!index)
+		return err_set(err, ENODEV, "interface with index 0");
+	code = nl_open(&nl, NETLINK_ROUTE, err);
+	if (code < 0)
+		return code;
+	code = get_link(&nl, index, ret);
+	nl_close(&nl);
+	return code < 0 ? err_errno(err, -code, "interface with index %u", index) : 0;
 }
 
-int link_by_name(const char *name, struct link *ret, struct err *err)
+struct named {
+	const char *name;
+	struct link found;
+};
+
+static int on_any_link(const struct nlmsghdr *nlh, void *arg)
 {
-	if (!text_is_ifname(name))
-		return err_set(err, ENODEV, "interface name \"%s\" is not one", TEXT(name));
-	return get_link(0, name, ret, err);
+	struct named *named = arg;
+	struct link link = {0};
+	int code = on_link(nlh, &link);
+
+	if (!strcmp(link.name, named->name))
+		named->found = link;
+	return code;
 }
 
-int link_in_netns(const char *netns, const char *ifname, struct link *ret, struct err *err)
+/*
+ * By name, in the namespace of a container, which has few. A question for one interface alone would first settle its carrier
+ * event that is still pending after the primary plugin (rtnl_getlink → linkwatch_sync_dev): longer than all the rest.
+ */
+static int find_link(const char *name, struct link *ret, struct err *err)
+{
+	struct named named = {.name = name};
+	char scratch[256];
+	struct nl nl;
+	int code = nl_open(&nl, NETLINK_ROUTE, err);
+
+	if (code < 0)
+		return code;
+	code = nl_dump(&nl, ask_link(scratch, NLM_F_DUMP, 0), on_any_link, &named);
+	nl_close(&nl);
+	if (code == 0 && !named.found.index)
+		code = -ENODEV;
+	if (code < 0)
+		return err_errno(err, -code, "interface %s", TEXT(name));
+	*ret = named.found;
+	return 0;
+}
+
+/* Asked in the namespace `there`; the caller's is restored. */
+static int find_in_netns(int there, const char *ifname, struct link *ret, struct err *err)
 {
 	CLEAN_CLOSE int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	CLEAN_CLOSE int there = open(netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int code;
 
 	if (own < 0)
 		return err_errno(err, errno, "open own network namespace");
-	if (there < 0)
-		return err_errno(err, errno, "open network namespace %s", TEXT(netns));
 	if (setns(there, CLONE_NEWNET) < 0)
-		return err_errno(err, errno, "enter network namespace %s", TEXT(netns));
-	code = link_by_name(ifname, ret, err);
+		return err_errno(err, errno, "enter it");
+	code = find_link(ifname, ret, err);
 	if (setns(own, CLONE_NEWNET) < 0)
 		abort(); /* going on would write rules in the pod's namespace */
-	return code < 0 ? err_wrap(err, "in network namespace %s", TEXT(netns)) : 0;
+	return code;
 }
 
 static int on_nsid(const struct nlmsghdr *nlh, void *arg)
@@ -134,43 +167,51 @@ static int on_nsid(const struct nlmsghdr *nlh, void *arg)
  * Interface indices are numbers of one namespace, so a veth pair elsewhere may have both numbers we look for. The kernel gives
  * every namespace that a link points to a number of its own.
  */
-static bool leads_to(const struct link *port, const char *netns)
+static bool leads_to(struct nl *nl, const struct link *port, int there)
 {
-	CLEAN_CLOSE int there = open(netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char scratch[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
 	struct rtgenmsg *gen;
-	int32_t nsid = -2; /* -1 is: it has none */
-	struct err err;
-	struct nl nl;
+	int32_t nsid = -1; /* it has none */
 
 	nlh->nlmsg_type = RTM_GETNSID;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
 	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
 	gen->rtgen_family = AF_UNSPEC;
 	mnl_attr_put_u32(nlh, NETNSA_FD, (uint32_t)there);
-	if (there < 0 || nl_open(&nl, NETLINK_ROUTE, &err) < 0)
-		return false;
-	if (nl_request(&nl, nlh, on_nsid, &nsid) < 0)
-		nsid = -2;
+	return nl_request(nl, nlh, on_nsid, &nsid) == 0 && nsid >= 0 && nsid == port->peer_nsid;
+}
+
+/* The other end of `inside`, here, if it names it back. */
+static int find_port(const struct link *inside, int there, struct link *ret)
+{
+	struct nl nl;
+	int code = inside->peer_index ? nl_open(&nl, NETLINK_ROUTE, NULL) : -ENODEV;
+
+	if (code < 0)
+		return code;
+	code = get_link(&nl, inside->peer_index, ret);
+	if (code == 0 && (strcmp(ret->kind, "veth") != 0 || ret->peer_index != inside->index || !leads_to(&nl, ret, there)))
+		code = -ENODEV;
 	nl_close(&nl);
-	return nsid >= 0 && nsid == port->peer_nsid;
+	return code;
 }
 
 int link_port_of(const char *netns, const char *ifname, struct link *ret_port, struct err *err)
 {
+	CLEAN_CLOSE int there = open(netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct link inside, port;
-	int code = link_in_netns(netns, ifname, &inside, err);
 
-	if (code < 0)
-		return code;
+	if (there < 0)
+		return err_errno(err, errno, "open network namespace %s", TEXT(netns));
+	if (find_in_netns(there, ifname, &inside, err) < 0)
+		return err_wrap(err, "network namespace %s", TEXT(netns));
 	if (strcmp(inside.kind, "veth") != 0)
 		return err_set(err, EMEDIUMTYPE,
 			       "interface %s of the container is of kind \"%s\", not a veth: it bypasses the node's network stack, "
 			       "so moat cannot guard it; use a primary plugin that makes veth pairs (ptp)",
 			       TEXT(ifname), TEXT(inside.kind));
-	code = inside.peer_index ? link_by_index(inside.peer_index, &port, err) : -ENODEV;
-	if (code < 0 || strcmp(port.kind, "veth") != 0 || port.peer_index != inside.index || !leads_to(&port, netns))
+	if (find_port(&inside, there, &port) < 0)
 		return err_set(err, ELNRNG,
 			       "interface %s of the container has no peer in this network namespace (index %u): "
 			       "the runtime must call moat in the namespace that the primary plugin used",
@@ -198,7 +239,7 @@ bool link_addr_is_local(const struct addr *addr)
 	bool local = false;
 
 	nlh->nlmsg_type = RTM_GETROUTE;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
 	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
 	rtm->rtm_family = addr->family;
 	rtm->rtm_dst_len = addr_bits(addr);

@@ -10,7 +10,7 @@
 
 #define DUMP_ATTEMPTS 100 /* at a thousand commits a second one dump of a small chain in a hundred is interrupted */
 #define PARKED_MAX 64 /* a run of the plugin opens some ten; beyond that they are closed at once */
-#define ANSWER_BYTES 65536 /* one datagram of a dump: at most 32 KiB (NLMSG_GOODSIZE grows to the reader's buffer, capped so) */
+#define ANSWER_BYTES 32768 /* one datagram of a dump: the kernel makes none larger, whatever the reader's buffer */
 
 int nl_open(struct nl *nl, int bus, struct err *err)
 {
@@ -81,15 +81,15 @@ void nl_leave(void)
 }
 
 /* partial: fn's word ends the reading, not only the listening. */
-static int read_answer(struct nl *nl, uint32_t seq, bool dump, bool partial, nl_message_fn fn, void *arg)
+static int read_answer(struct nl *nl, const struct nlmsghdr *question, bool partial, nl_message_fn fn, void *arg)
 {
-	static const size_t size = ANSWER_BYTES;
-	CLEAN_FREE char *buf = mem_alloc(size);
+	bool dump = (question->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP, single = !dump && !(question->nlmsg_flags & NLM_F_ACK);
+	_Alignas(struct nlmsghdr) char buf[ANSWER_BYTES];
 	bool interrupted = false;
 	int result = 0;
 
 	for (;;) {
-		ssize_t got = recv(nl->fd, buf, size, 0);
+		ssize_t got = recv(nl->fd, buf, sizeof(buf), 0);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -97,7 +97,7 @@ static int read_answer(struct nl *nl, uint32_t seq, bool dump, bool partial, nl_
 			return -errno;
 		int left = (int)got;
 		for (const struct nlmsghdr *nlh = (void *)buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
-			if (nlh->nlmsg_seq != seq)
+			if (nlh->nlmsg_seq != question->nlmsg_seq)
 				continue;
 			interrupted |= nlh->nlmsg_flags & NLM_F_DUMP_INTR;
 			if (nlh->nlmsg_type == NLMSG_ERROR || nlh->nlmsg_type == NLMSG_DONE) {
@@ -111,7 +111,7 @@ static int read_answer(struct nl *nl, uint32_t seq, bool dump, bool partial, nl_
 			}
 			if (fn && !result)
 				result = fn(nlh, arg); /* the rest is still read, or the next request would meet it */
-			if (result && partial)
+			if (single || (result && partial))
 				return result;
 		}
 	}
@@ -119,12 +119,10 @@ static int read_answer(struct nl *nl, uint32_t seq, bool dump, bool partial, nl_
 
 int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
 {
-	bool dump = (nlh->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-
 	nlh->nlmsg_seq = ++nl->seq;
 	if (send(nl->fd, nlh, nlh->nlmsg_len, 0) < 0)
 		return -errno;
-	return read_answer(nl, nlh->nlmsg_seq, dump, false, fn, arg);
+	return read_answer(nl, nlh, false, fn, arg);
 }
 
 struct kept {
@@ -173,7 +171,7 @@ int nl_dump_beginning(int bus, struct nlmsghdr *nlh, nl_message_fn fn, void *arg
 	if (code < 0)
 		return code;
 	nlh->nlmsg_seq = ++nl.seq;
-	code = send(nl.fd, nlh, nlh->nlmsg_len, 0) < 0 ? -errno : read_answer(&nl, nlh->nlmsg_seq, true, true, fn, arg);
+	code = send(nl.fd, nlh, nlh->nlmsg_len, 0) < 0 ? -errno : read_answer(&nl, nlh, true, fn, arg);
 	nl_close(&nl);
 	return code;
 }

@@ -33,7 +33,7 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 static int prove_table(struct nl *nl, struct err *err)
 {
 	char scratch[256];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_ACK, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
 	uint32_t flags = 0;
 	int code;
 
@@ -79,7 +79,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *arg)
 static int prove_hook(struct nl *nl, const struct static_chain *c, struct err *err)
 {
 	char scratch[512];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, NFPROTO_INET, NLM_F_ACK, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, NFPROTO_INET, 0, 0);
 	struct chain_hook hook = {.hook = ~0u};
 
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, TABLE_NAME);

@@ -334,7 +334,7 @@ static int on_element(const struct nlmsghdr *nlh, void *arg)
 static int read_element(struct nl *nl, const struct set_spec *set, struct key key, struct held *ret)
 {
 	char scratch[1024];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, table_family(set->table), NLM_F_ACK, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, table_family(set->table), 0, 0);
 	struct nftnl_set *s = MUST(nftnl_set_alloc());
 
 	*ret = (struct held){.chain = ""};

@@ -19,18 +19,12 @@ struct link {
 
 /* Of the caller's namespace. -ENODEV if there is none such. */
 int link_by_index(uint32_t index, struct link *ret, struct err *err);
-int link_by_name(const char *name, struct link *ret, struct err *err);
 
 /*
- * The interface `ifname` inside the network namespace at `netns` (a path), asked in that namespace; the caller's namespace
- * is restored. -ENOENT: no such path; -EINVAL: no network namespace; -ENODEV: no such interface in it; -EPERM.
- */
-int link_in_netns(const char *netns, const char *ifname, struct link *ret, struct err *err);
-
-/*
- * The port of a container: looks `ifname` up in `netns`, then its veth peer here by index, and checks that the peer names it
- * back, in that very namespace. Errors besides those above: -EMEDIUMTYPE the interface is not a veth (macvlan, ipvlan, host-device …: kind in err);
- * -ELNRNG its peer is not in this namespace.
+ * The port of a container: looks `ifname` up in the network namespace at `netns` (a path), asked in that namespace (the caller's is
+ * restored), then its veth peer here by index, and checks that the peer names it back, in that very namespace. -ENOENT: no such
+ * path; -EINVAL: no network namespace; -ENODEV: no such interface in it; -EPERM; -EMEDIUMTYPE: the interface is not a veth
+ * (macvlan, ipvlan, host-device …: kind in err); -ELNRNG: its peer is not in this namespace.
  */
 int link_port_of(const char *netns, const char *ifname, struct link *ret_port, struct err *err);
 

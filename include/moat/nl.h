@@ -30,7 +30,7 @@ void nl_leave(void);
 typedef int (*nl_message_fn)(const struct nlmsghdr *nlh, void *arg);
 
 /*
- * Sends one request (its seq is set here; NLM_F_ACK or NLM_F_DUMP in its flags) and gives every message of the answer to fn (may be
+ * Sends one request (its seq is set here; NLM_F_ACK or NLM_F_DUMP in its flags, neither if its answer is one message) and gives every message of the answer to fn (may be
  * NULL). Returns 0, or the kernel's negative errno without a sentence: the caller knows what was asked. -EINTR: a dump was
  * interrupted by a change and is incomplete: ask again.
  */

@@ -41,6 +41,11 @@ void attachment_free(struct attachment *a)
 	free(a);
 }
 
+const char *attachment_input(const struct attachment *a)
+{
+	return a->bridge[0] ? a->bridge : a->port;
+}
+
 bool attachment_has_addr(const struct attachment *a, const struct addr *addr)
 {
 	for (size_t i = 0; i < a->n_addrs; i++)

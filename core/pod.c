@@ -65,6 +65,12 @@ void pod_put_target(struct txn *t, const struct attachment *a, enum direction d,
 	rule_end(t);
 }
 
+/* The key of what a pod says in its own name: where IP hears it, and its address. */
+static struct key input_key(const struct attachment *a, const struct addr *addr)
+{
+	return key_with_addr(key_of_port(attachment_input(a)), addr);
+}
+
 typedef void (*element_fn)(struct txn *t, const struct set_spec *set, struct key key, const char *goto_chain);
 
 /* All elements of one address, through one function: adding and discarding cannot differ. */
@@ -76,8 +82,8 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 	pod_chain_name(EGRESS, a, egress);
 	pod_chain_name(INGRESS, a, ingress);
 	fn(t, &set_pods[f], key_of_addr(addr), NULL);
-	fn(t, &set_own[f], key_with_addr(key_of_port(a->port), addr), NULL);
-	fn(t, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress);
+	fn(t, &set_own[f], input_key(a, addr), NULL);
+	fn(t, &map_from_pod[f], input_key(a, addr), egress);
 	fn(t, &map_from_addr[f], key_of_addr(addr), egress);
 	fn(t, &map_to_pod[f], key_of_addr(addr), ingress);
 	for (size_t i = 0; i < a->n_addrs; i++) {
@@ -86,6 +92,25 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 		fn(t, &set_self[f], key_with_addr(key_of_addr(addr), &a->addrs[i]), NULL);
 		if (!addr_equal(&a->addrs[i], addr))
 			fn(t, &set_self[f], key_with_addr(key_of_addr(&a->addrs[i]), addr), NULL);
+	}
+}
+
+/* The element that only the daemon adds goes with the others. */
+static void discard_addr(struct txn *t, const struct attachment *a, const struct addr *addr)
+{
+	each_element(t, a, addr, txn_discard_element);
+	txn_discard_element(t, &set_open_node[FAMILY_INDEX(addr)], input_key(a, addr), NULL);
+}
+
+void pod_open_node(struct txn *t, const struct attachment *a, bool open)
+{
+	for (size_t i = 0; i < a->n_addrs; i++) {
+		const struct set_spec *set = &set_open_node[FAMILY_INDEX(&a->addrs[i])];
+
+		if (open)
+			txn_add_element(t, set, input_key(a, &a->addrs[i]), NULL);
+		else
+			txn_discard_element(t, set, input_key(a, &a->addrs[i]), NULL);
 	}
 }
 
@@ -179,7 +204,7 @@ static void take_over(struct txn *t, const struct attachment *a, const struct at
 	add_chains(t, former);
 	for (size_t i = 0; i < former->n_addrs; i++) {
 		if (attachment_has_addr(a, &former->addrs[i]) || !strcmp(a->port, former->port))
-			each_element(t, former, &former->addrs[i], txn_discard_element);
+			discard_addr(t, former, &former->addrs[i]);
 		else
 			left++;
 	}
@@ -208,21 +233,24 @@ static void evict_strangers(struct txn *t, struct nl *nl, const struct attachmen
 	pod_chain_name(EGRESS, a, egress);
 	pod_chain_name(INGRESS, a, ingress);
 	for (size_t i = 0; i < n_former; i++) {
-		for (size_t j = 0; strcmp(former[i]->port, a->port) != 0 && j < former[i]->n_addrs; j++) {
+		bool elsewhere = strcmp(attachment_input(former[i]), attachment_input(a)) != 0;
+
+		for (size_t j = 0; elsewhere && j < former[i]->n_addrs; j++) {
 			const struct addr *addr = &former[i]->addrs[j];
-			struct key key = key_with_addr(key_of_port(former[i]->port), addr);
+			int f = FAMILY_INDEX(addr);
 
 			if (!attachment_has_addr(a, addr))
 				continue;
-			txn_discard_element(t, &set_own[FAMILY_INDEX(addr)], key, NULL);
-			evict(t, nl, &map_from_pod[FAMILY_INDEX(addr)], key, "");
+			txn_discard_element(t, &set_own[f], input_key(former[i], addr), NULL);
+			txn_discard_element(t, &set_open_node[f], input_key(former[i], addr), NULL);
+			evict(t, nl, &map_from_pod[f], input_key(former[i], addr), "");
 		}
 	}
 	for (size_t i = 0; i < a->n_addrs; i++) {
 		const struct addr *addr = &a->addrs[i];
 		int f = FAMILY_INDEX(addr);
 
-		evict(t, nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), egress);
+		evict(t, nl, &map_from_pod[f], input_key(a, addr), egress);
 		evict(t, nl, &map_from_addr[f], key_of_addr(addr), egress);
 		evict(t, nl, &map_to_pod[f], key_of_addr(addr), ingress);
 	}
@@ -258,13 +286,10 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 	if (code < 0)
 		return code;
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		struct key port = key_of_port(a->port);
-		char unused[CHAIN_NAME_MAX];
 		struct txn *t = txn_new();
 
 		put_static(t, &nl, a);
-		if (txn_read_verdict(&nl, &set_node_open, port, unused) == 0) /* a former owner's of the port's name */
-			txn_discard_element(t, &set_node_open, port, NULL);
+		pod_open_node(t, a, false); /* a former owner's, whom the store has forgotten */
 		if (attempt > 0)
 			evict_strangers(t, &nl, a, former, n_former);
 		else
@@ -294,12 +319,13 @@ static bool still_owns(struct nl *nl, const struct attachment *a, const struct a
 static void let_go(struct txn *t, struct nl *nl, const struct attachment *a, const struct addr *addr)
 {
 	const struct set_spec *map = &map_from_pod[FAMILY_INDEX(addr)];
-	struct key key = key_with_addr(key_of_port(a->port), addr);
+	struct key key = input_key(a, addr);
 	char chain[CHAIN_NAME_MAX], own[CHAIN_NAME_MAX];
 
 	if (txn_read_verdict(nl, map, key, chain) == 0 && !strcmp(chain, pod_chain_name(EGRESS, a, own))) {
 		txn_delete_element(t, map, key);
 		txn_discard_element(t, &set_own[FAMILY_INDEX(addr)], key, NULL);
+		txn_discard_element(t, &set_open_node[FAMILY_INDEX(addr)], key, NULL);
 	}
 }
 
@@ -310,7 +336,7 @@ static void queue_withdrawal(struct txn *t, struct nl *nl, const void *arg)
 	add_chains(t, a);
 	for (size_t i = 0; i < a->n_addrs; i++)
 		if (still_owns(nl, a, &a->addrs[i]))
-			each_element(t, a, &a->addrs[i], txn_discard_element);
+			discard_addr(t, a, &a->addrs[i]);
 		else
 			let_go(t, nl, a, &a->addrs[i]);
 	discard_chains(t, a);
@@ -320,7 +346,6 @@ static void queue_port_release(struct txn *t, struct nl *nl, const void *port)
 {
 	(void)nl;
 	txn_discard_element(t, &set_ports, key_of_port(port), NULL);
-	txn_discard_element(t, &set_node_open, key_of_port(port), NULL);
 }
 
 /* Runs a batch that only removes: without a table there is nothing to remove. */

@@ -64,9 +64,9 @@ static int check_addr(struct nl *nl, const struct attachment *a, const struct ad
 	addr_text(addr, text);
 	code = check_element(nl, &set_pods[f], key_of_addr(addr), NULL, text, err);
 	if (code == 0)
-		code = check_element(nl, &set_own[f], key_with_addr(key_of_port(a->port), addr), NULL, text, err);
+		code = check_element(nl, &set_own[f], key_with_addr(key_of_port(attachment_input(a)), addr), NULL, text, err);
 	if (code == 0)
-		code = check_element(nl, &map_from_pod[f], key_with_addr(key_of_port(a->port), addr), chain[EGRESS], text, err);
+		code = check_element(nl, &map_from_pod[f], key_with_addr(key_of_port(attachment_input(a)), addr), chain[EGRESS], text, err);
 	if (code == 0)
 		code = check_element(nl, &map_from_addr[f], key_of_addr(addr), chain[EGRESS], text, err);
 	if (code == 0)

@@ -9,9 +9,11 @@
  * comes back behind the jump and the next question is asked. A miss falls through to `lost`, which drops: fails closed.
  *
  * `guard` comes before all that, before defragmentation and conntrack (-450): a pod speaks only with its own addresses through its own
- * port, and nobody else speaks with a pod's address. Only therefore may established flows pass unseen. Nor does a pod name
- * another way: a source route moves the destination behind these hooks (IPv4 after forward; IPv6 segment routing after input, with
- * the connection of the first destination), and a router alert hands the packet to a socket of the node before them.
+ * port, and nobody else speaks with a pod's address. Only therefore may established flows pass unseen. A pod that is a port of a
+ * bridge is heard through the bridge: its elements name the bridge, and table bridge moat (ruleset_bridge.c) has proved the port.
+ * Nor does a pod name another way: a source route moves the destination behind these hooks (IPv4 after forward; IPv6 segment
+ * routing after input, with the connection of the first destination), and a router alert hands the packet to a socket of the node
+ * before them.
  *
  * Input runs at 110, after IPVS (98), which turns Service packets round there; IPVS sends them through output, where there is no input
  * interface: hence map from_addr.
@@ -36,7 +38,8 @@
 	}
 
 const struct set_spec set_ports = {.name = "ports", .fields = {FIELD_IFNAME}};
-const struct set_spec set_node_open = {.name = "node_open", .fields = {FIELD_IFNAME}};
+const struct set_spec set_bridge_ports = {.name = "bridge_ports", .fields = {FIELD_IFNAME}};
+const struct set_spec set_open_node[2] = FAMILIES("open_node", "open_node6", SET_PLAIN, 0, FIELD_IFNAME, );
 const struct set_spec set_pods[2] = FAMILIES("pods", "pods6", SET_PLAIN, 0, );
 const struct set_spec set_self[2] = {
 	{.name = "self", .fields = {FIELD_IPV4, FIELD_IPV4}},
@@ -61,9 +64,8 @@ const struct set_spec map_to_pod[2] = FAMILIES("to_pod", "to_pod6", SET_VERDICT,
 
 static void put_sets(struct txn *t)
 {
-	static const struct set_spec *const by_family[] = {set_pods,      set_own,     set_self,    set_nodes,    set_known,
-							   set_unsettled, set_revoked, map_from_pod, map_from_addr,
-							   map_to_pod};
+	static const struct set_spec *const by_family[] = {set_pods,      set_own,     set_open_node, set_self,      set_nodes, set_known,
+							   set_unsettled, set_revoked, map_from_pod,  map_from_addr, map_to_pod};
 	/* what Linux can be told to unpack */
 	static const uint8_t protocols[] = {IPPROTO_IPIP, IPPROTO_IPV6, IPPROTO_GRE,      IPPROTO_ESP, IPPROTO_AH,
 					    IPPROTO_PIM,  IPPROTO_COMP, 115 /* L2TP */, IPPROTO_MPLS};
@@ -71,7 +73,7 @@ static void put_sets(struct txn *t)
 	static const uint8_t extensions[] = {IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_FRAGMENT, IPPROTO_DSTOPTS, 135, 139, 140};
 
 	txn_add_set(t, &set_ports);
-	txn_add_set(t, &set_node_open);
+	txn_add_set(t, &set_bridge_ports);
 	for (size_t i = 0; i < ARRAY_SIZE(by_family); i++) {
 		txn_add_set(t, &by_family[i][0]);
 		txn_add_set(t, &by_family[i][1]);
@@ -100,6 +102,7 @@ const struct static_chain static_chains[] = {
 	{CHAIN_OPEN, {0}, false},
 	{"midstream", {0}, false},
 	{"tunnels", {0}, false},
+	{"to_node", {0}, false},
 	{"own_reset", {0}, false},
 	{"error", {0}, false},
 	{"errors", {0}, false},

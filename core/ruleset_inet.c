@@ -77,7 +77,8 @@ static void accept_own(struct txn *t, const char *chain, int family)
 
 /*
  * Anti-spoofing: established flows pass the other hooks unseen, so this is the only place that sees every packet. What a pod says
- * in its own name passes at the first lookup, if it says it plainly: IPv4 options and most extension headers are lost.
+ * in its own name passes at the first lookup, if it says it plainly: IPv4 options and most extension headers are lost. A pod of a
+ * bridge is heard through the bridge, whose own table has proved the port.
  */
 static void put_guard(struct txn *t)
 {
@@ -97,6 +98,8 @@ static void put_guard(struct txn *t)
 	if_port(t, "guard", set_ports.name, rule_goto, "guard_port");
 	lost_if_pod(t, "guard", false);
 
+	/* Only what a bridge hands up unseen comes from a port of its: frames to 01:80:c2:00:00:0X. */
+	if_port(t, "guard_port", set_bridge_ports.name, rule_goto, "lost");
 	/*
 	 * What a link needs comes from the link's own addresses, or from none yet; what has the pod's own address has passed. With
 	 * any other source it would be accepted in forward as the victim's own (@self), or the node would answer it with an error
@@ -162,15 +165,32 @@ static void put_self(struct txn *t, const char *chain)
 	}
 }
 
+/* ip6 nexthdr ipv6-icmp icmpv6 type <type> ip6 hoplimit 255 accept: behind no extension header (RFC 6980 asks it for fragments) */
+static void accept_nd(struct txn *t, const char *chain, uint8_t type)
+{
+	rule_begin(t, chain);
+	rule_nexthdr(t, IPPROTO_ICMPV6);
+	rule_icmp_type(t, AF_INET6, type);
+	rule_hop_limit(t, 255);
+	rule_accept(t);
+	rule_end_tagged(t, chain);
+}
+
 static void put_forward(struct txn *t)
 {
 	put_tracked(t, "forward", "errors");
-	for (int f = 0; f < 2; f++) { /* iifname @ports ip daddr @nodes jump tunnels */
+	/*
+	 * Only a frame that br_netfilter shows in passing still has hop limit 255, a routed packet has 254 at most. The bridge's own table
+	 * has let it pass: an unguarded neighbour, and what IPv6 needs to find one.
+	 */
+	accept_nd(t, "forward", ND_NEIGHBOR_SOLICIT);
+	accept_nd(t, "forward", ND_NEIGHBOR_ADVERT);
+	for (int f = 0; f < 2; f++) { /* ip daddr @nodes ip saddr @pods jump tunnels */
 		rule_begin(t, "forward");
-		rule_load_iifname(t);
-		rule_in(t, set_ports.name);
 		rule_load_daddr(t, families[f]);
 		rule_in(t, set_nodes[f].name);
+		rule_load_saddr(t, families[f]);
+		rule_in(t, set_pods[f].name);
 		rule_jump(t, "tunnels");
 		rule_end_tagged(t, "forward");
 	}
@@ -180,9 +200,26 @@ static void put_forward(struct txn *t)
 	always(t, "forward", rule_jump, "to");
 }
 
+/*
+ * Packets between pods of one bridge leave where they came in, and the node would tell the sender of a better way: one that
+ * does not exist, and in IPv6 with the peer's MAC. IPv6 has no switch for it.
+ */
+static void put_no_redirects(struct txn *t)
+{
+	for (int f = 0; f < 2; f++) { /* icmp type redirect ip daddr @pods drop */
+		rule_begin(t, "output");
+		rule_icmp_type(t, families[f], f ? ND_REDIRECT : ICMP_REDIRECT);
+		rule_load_daddr(t, families[f]);
+		rule_in(t, set_pods[f].name);
+		rule_drop(t);
+		rule_end_tagged(t, "output");
+	}
+}
+
 static void put_output(struct txn *t)
 {
 	put_tracked(t, "output", "own_reset");
+	put_no_redirects(t);
 	rule_begin(t, "output"); /* node → its own pods: kubelet probes */
 	rule_saddr_local(t);
 	rule_accept(t);
@@ -200,21 +237,37 @@ static void put_output(struct txn *t)
 static void put_input(struct txn *t)
 {
 	put_tracked(t, "input", "errors");
-	if_port(t, "input", set_ports.name, rule_jump, "link");
-	if_port(t, "input", set_ports.name, rule_jump, "tunnels");
+	rule_begin(t, "input"); /* meta l4proto ipv6-icmp jump link: guard has seen who says it */
+	rule_l4proto(t, IPPROTO_ICMPV6);
+	rule_jump(t, "link");
+	rule_end_tagged(t, "input");
+	for (int f = 0; f < 2; f++) { /* ip saddr @pods jump to_node */
+		rule_begin(t, "input");
+		rule_load_saddr(t, families[f]);
+		rule_in(t, set_pods[f].name);
+		rule_jump(t, "to_node");
+		rule_end_tagged(t, "input");
+	}
+	put_midstream(t, "input");
+	for (int f = 0; f < 2; f++) { /* iifname . ip saddr @open_node accept */
+		rule_begin(t, "input");
+		rule_load_iifname(t);
+		rule_load_saddr(t, families[f]);
+		rule_in(t, set_open_node[f].name);
+		rule_accept(t);
+		rule_end_tagged(t, "input");
+	}
+	always(t, "input", rule_jump, "from");
+
+	always(t, "to_node", rule_jump, "tunnels");
 	/*
-	 * iifname @ports ct original ip daddr 127.0.0.0/8 goto lost: with route_localnet, which kube-proxy sets, a pod could name the
-	 * node's loopback, and "egress to anywhere" is not meant so. What the node itself translates there is the node's wish.
+	 * ct original ip daddr 127.0.0.0/8 goto lost: with route_localnet, which kube-proxy sets, a pod could name the node's
+	 * loopback, and "egress to anywhere" is not meant so. What the node itself translates there is the node's wish.
 	 */
-	rule_begin(t, "input");
-	rule_load_iifname(t);
-	rule_in(t, set_ports.name);
+	rule_begin(t, "to_node");
 	rule_ct_to_loopback(t);
 	rule_goto(t, "lost");
-	rule_end_tagged(t, "input");
-	put_midstream(t, "input");
-	if_port(t, "input", set_node_open.name, accept_verdict, NULL);
-	always(t, "input", rule_jump, "from");
+	rule_end_tagged(t, "to_node");
 }
 
 static void put_questions(struct txn *t)
@@ -240,17 +293,6 @@ static void put_questions(struct txn *t)
 	lost_if_pod(t, "from_out", false);
 	lost_if_port(t, "to", true);
 	lost_if_pod(t, "to", true);
-}
-
-/* ip6 nexthdr ipv6-icmp icmpv6 type <type> ip6 hoplimit 255 accept: behind no extension header (RFC 6980 asks it for fragments) */
-static void accept_nd(struct txn *t, const char *chain, uint8_t type)
-{
-	rule_begin(t, chain);
-	rule_nexthdr(t, IPPROTO_ICMPV6);
-	rule_icmp_type(t, AF_INET6, type);
-	rule_hop_limit(t, 255);
-	rule_accept(t);
-	rule_end_tagged(t, chain);
 }
 
 /*

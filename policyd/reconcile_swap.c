@@ -6,19 +6,12 @@
 #include "moat/log.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
-#include "moat/ruleset.h"
 #include "policyd/reconcile_internal.h"
 
 void reconcile_node_open(struct txn *t, const struct local_pod *pod, bool open)
 {
-	struct key key = key_of_port(pod->attachment->port);
-
-	if (pod->node_open != open)
-		return;
-	if (open)
-		txn_add_element(t, &set_node_open, key, NULL);
-	else
-		txn_discard_element(t, &set_node_open, key, NULL);
+	if (pod->node_open == open)
+		pod_open_node(t, pod->attachment, open);
 }
 
 static void targets_of(const struct reconcile *r, const struct local_pod *pod, char buf[][CHAIN_NAME_MAX],
@@ -36,7 +29,7 @@ static void swap_pod(const struct reconcile *r, struct txn *t, const struct loca
 	targets_of(r, pod, buf, target);
 	for (int d = 0; d < DIRECTION_COUNT; d++)
 		pod_put_target(t, pod->attachment, (enum direction)d, target[d]);
-	reconcile_node_open(t, pod, true); /* together with chains of this very attachment: never for a port that was released */
+	reconcile_node_open(t, pod, true); /* together with chains of this very attachment: never for one that was withdrawn */
 }
 
 /* A plugin that has written its state file sends its batch within this time, or was killed: milliseconds. */

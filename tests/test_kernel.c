@@ -485,16 +485,30 @@ START_TEST(add_after_a_flush_closes_a_pod_whose_state_cannot_be_read)
 }
 END_TEST
 
-START_TEST(port_name_of_a_former_owner_brings_no_way_to_the_node)
+START_TEST(address_of_a_former_owner_brings_no_way_to_the_node)
 {
 	struct attachment a = pod_with("one", "veth1", 1, 1);
 	struct txn *t = txn_new();
 
 	put_ruleset();
-	txn_add_element(t, &set_node_open, key_of_port("veth1"), NULL);
+	pod_open_node(t, &a, true);
 	ck_assert_int_eq(commit(t), 0);
+	ck_assert_uint_eq(size_of("open_node"), 1);
 	ck_assert_int_eq(pod_close(&a, NULL, 0, &err), 0);
-	ck_assert_uint_eq(size_of("node_open"), 0);
+	ck_assert_uint_eq(size_of("open_node"), 0);
+}
+END_TEST
+
+START_TEST(withdrawn_pod_has_no_way_to_the_node)
+{
+	struct attachment a = pod_with("one", "veth1", 1, 1);
+	struct txn *t = txn_new();
+
+	ck_assert_int_eq(pod_close(&a, NULL, 0, &err), 0);
+	pod_open_node(t, &a, true);
+	ck_assert_int_eq(commit(t), 0);
+	ck_assert_int_eq(pod_withdraw(&a, &err), 0);
+	ck_assert_uint_eq(size_of("open_node"), 0);
 }
 END_TEST
 
@@ -586,7 +600,8 @@ int main(void)
 	tcase_add_test(tcase, late_swap_of_a_former_owners_policy_is_refused);
 	tcase_add_test(tcase, add_after_a_flush_closes_every_pod_of_the_store_again);
 	tcase_add_test(tcase, add_after_a_flush_closes_a_pod_whose_state_cannot_be_read);
-	tcase_add_test(tcase, port_name_of_a_former_owner_brings_no_way_to_the_node);
+	tcase_add_test(tcase, address_of_a_former_owner_brings_no_way_to_the_node);
+	tcase_add_test(tcase, withdrawn_pod_has_no_way_to_the_node);
 	tcase_add_test(tcase, add_brings_tunnel_ports_to_the_conflists_and_only_those);
 	tcase_add_test(tcase, add_that_rewrites_remembers_the_tunnel_ports_of_the_store);
 	suite_add_tcase(suite, tcase);

@@ -26,6 +26,10 @@ struct attachment {
 	char port[IF_NAMESIZE]; /* host-side interface, */
 	uint32_t port_index;    /* and its index when it was found by the peer index of the container's interface */
 	uint32_t peer_index;    /* the container's interface, in its own namespace */
+	char bridge[IF_NAMESIZE]; /* that the port belongs to; "" if it is routed, and then the three below are nothing */
+	uint32_t bridge_index;
+	uint8_t bridge_mac[6];
+	uint8_t mac[6]; /* of the container's interface */
 	struct addr addrs[ATTACHMENT_ADDRS_MAX];
 	size_t n_addrs;
 
@@ -41,6 +45,7 @@ char *attachment_key(const struct attachment *a);
 struct attachment *attachment_copy(const struct attachment *a); /* deep; attachment_free */
 void attachment_done(struct attachment *a);                     /* frees what it holds, not itself */
 void attachment_free(struct attachment *a);                     /* accepts NULL */
+const char *attachment_input(const struct attachment *a);        /* where IP hears the pod: its bridge, or its port */
 bool attachment_has_addr(const struct attachment *a, const struct addr *addr);
 
 #endif

@@ -30,6 +30,9 @@ void pod_put(struct txn *t, const struct attachment *a, const char *const target
  */
 void pod_put_target(struct txn *t, const struct attachment *a, enum direction d, const char *target);
 
+/* Queues that the pod always reaches its own node (mode standard), or no longer does. */
+void pod_open_node(struct txn *t, const struct attachment *a, bool open);
+
 /* The target of a pod without confirmed policy: closed, or told only (preview, audit). */
 const char *pod_closed_target(enum mode mode, enum direction d);
 

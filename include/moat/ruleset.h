@@ -11,9 +11,10 @@
 
 /* Sets by family: [0] IPv4, [1] IPv6. */
 extern const struct set_spec set_ports;           /* host-side interfaces of guarded pods */
-extern const struct set_spec set_node_open;       /* those whose pods always reach their own node (mode standard) */
+extern const struct set_spec set_bridge_ports;    /* those that are ports of a bridge: IP hears their pods through the bridge */
+extern const struct set_spec set_open_node[2];    /* input . address that always reaches its own node (mode standard) */
 extern const struct set_spec set_pods[2];         /* guarded addresses */
-extern const struct set_spec set_own[2];          /* port . address that may speak there */
+extern const struct set_spec set_own[2];          /* input . address that may speak there; input: port or bridge */
 extern const struct set_spec set_self[2];         /* each pod address with the addresses of its pod */
 extern const struct set_spec set_nodes[2];        /* addresses of other nodes */
 extern const struct set_spec set_known[2];        /* addresses of every pod the daemon knows: a peer that reject may answer */
@@ -22,7 +23,7 @@ extern const struct set_spec set_revoked[2];      /* TCP source . port . destina
 extern const struct set_spec set_tunnel_ports;
 extern const struct set_spec set_tunnel_protocols;
 extern const struct set_spec set_extensions;      /* IPv6 extension headers */
-extern const struct set_spec map_from_pod[2];     /* port . source → goto e-<address> */
+extern const struct set_spec map_from_pod[2];     /* input . source → goto e-<address> */
 extern const struct set_spec map_from_addr[2];    /* source → goto e-<address> */
 extern const struct set_spec map_to_pod[2];       /* destination → goto i-<address> */
 

@@ -3,8 +3,8 @@
 #include <netinet/icmp6.h> /* before linux/netfilter.h, which has its own copy of netinet/in.h */
 #include <netinet/ip_icmp.h>
 
+#include "core/ruleset_internal.h"
 #include "moat/rule.h"
-#include "moat/ruleset.h"
 
 static const int families[2] = {AF_INET, AF_INET6};
 
@@ -44,25 +44,6 @@ static void if_port(struct txn *t, const char *chain, const char *set, void (*ve
 	rule_in(t, set);
 	verdict(t, to);
 	rule_end_tagged(t, chain);
-}
-
-static void always(struct txn *t, const char *chain, void (*verdict)(struct txn *, const char *), const char *to)
-{
-	rule_begin(t, chain);
-	verdict(t, to);
-	rule_end_tagged(t, chain);
-}
-
-static void accept_verdict(struct txn *t, const char *unused)
-{
-	(void)unused;
-	rule_accept(t);
-}
-
-static void return_verdict(struct txn *t, const char *unused)
-{
-	(void)unused;
-	rule_return(t);
 }
 
 /* … iifname . ip saddr @own accept. Ends the rule. */
@@ -113,7 +94,7 @@ static void put_guard(struct txn *t)
 	rule_saddr_unspecified(t);
 	rule_jump(t, "link");
 	rule_end_tagged(t, "guard_port");
-	always(t, "guard_port", rule_goto, "lost");
+	ruleset_always(t, "guard_port", rule_goto, "lost");
 }
 
 /* A pod's fragments and destination options. One header only: a second may hide in another fragment what follows. */
@@ -196,8 +177,8 @@ static void put_forward(struct txn *t)
 	}
 	put_midstream(t, "forward");
 	put_self(t, "forward");
-	always(t, "forward", rule_jump, "from");
-	always(t, "forward", rule_jump, "to");
+	ruleset_always(t, "forward", rule_jump, "from");
+	ruleset_always(t, "forward", rule_jump, "to");
 }
 
 /*
@@ -230,8 +211,8 @@ static void put_output(struct txn *t)
 	rule_end_tagged(t, "output");
 	put_midstream(t, "output");
 	put_self(t, "output");
-	always(t, "output", rule_jump, "from_out");
-	always(t, "output", rule_jump, "to");
+	ruleset_always(t, "output", rule_jump, "from_out");
+	ruleset_always(t, "output", rule_jump, "to");
 }
 
 static void put_input(struct txn *t)
@@ -257,9 +238,9 @@ static void put_input(struct txn *t)
 		rule_accept(t);
 		rule_end_tagged(t, "input");
 	}
-	always(t, "input", rule_jump, "from");
+	ruleset_always(t, "input", rule_jump, "from");
 
-	always(t, "to_node", rule_jump, "tunnels");
+	ruleset_always(t, "to_node", rule_jump, "tunnels");
 	/*
 	 * ct original ip daddr 127.0.0.0/8 goto lost: with route_localnet, which kube-proxy sets, a pod could name the node's
 	 * loopback, and "egress to anywhere" is not meant so. What the node itself translates there is the node's wish.
@@ -359,7 +340,7 @@ static void put_errors(struct txn *t)
 		}
 	}
 	lost_if_pod(t, "error", false); /* a pod about a flow of others */
-	always(t, "error", accept_verdict, NULL); /* a router on the path, the node */
+	ruleset_always(t, "error", ruleset_accept, NULL); /* a router on the path, the node */
 
 	rule_begin(t, "own_reset"); /* in output: the reset of our own reject */
 	rule_tcp_flags(t, 0x04, 0x04);
@@ -392,90 +373,9 @@ static void put_tunnels_and_midstream(struct txn *t)
 	}
 }
 
-/* counter, and the log for whoever listens: 100 a second name the cause and cost nothing. */
-static void count_and_log(struct txn *t, const char *chain, uint16_t group)
-{
-	rule_begin(t, chain);
-	rule_counter(t);
-	rule_end_tagged(t, chain);
-	rule_begin(t, chain);
-	rule_limit(t, 100, 5);
-	rule_log(t, group, chain);
-	rule_end_tagged(t, chain);
-}
-
-static void put_drop(struct txn *t, const char *chain)
-{
-	rule_begin(t, chain);
-	rule_drop(t);
-	rule_end_tagged(t, chain);
-}
-
-/*
- * An answer instead of silence, to a NEW packet only, and only where the peer is settled: a client whose address the
- * daemon has not seen yet must retry, not fail.
- */
-static void put_reject(struct txn *t, const char *chain, const char *answer, bool egress)
-{
-	count_and_log(t, chain, LOG_GROUP_DENIED);
-	rule_begin(t, chain); /* mid-stream and invalid packets get no answer */
-	rule_ct_state_not(t, CT_NEW);
-	rule_drop(t);
-	rule_end_tagged(t, chain);
-	for (int pass = 0; pass < 2; pass++) {
-		for (int f = 0; f < 2; f++) { /* peer @known goto answer; peer @unsettled drop */
-			rule_begin(t, chain);
-			if (egress)
-				rule_load_daddr(t, families[f]);
-			else
-				rule_load_saddr(t, families[f]);
-			rule_in(t, pass == 0 ? set_known[f].name : set_unsettled[f].name);
-			if (pass == 0)
-				rule_goto(t, answer);
-			else
-				rule_drop(t);
-			rule_end_tagged(t, chain);
-		}
-	}
-	always(t, chain, rule_goto, answer);
-}
-
-static void put_answer(struct txn *t)
-{
-	rule_begin(t, "answer");
-	rule_l4proto(t, IPPROTO_TCP);
-	rule_limit(t, 100, 50);
-	rule_reject_tcp_reset(t);
-	rule_end_tagged(t, "answer");
-	rule_begin(t, "answer");
-	rule_not_l4proto(t, IPPROTO_TCP);
-	rule_limit(t, 100, 50);
-	rule_reject_admin_prohibited(t);
-	rule_end_tagged(t, "answer");
-	put_drop(t, "answer"); /* above the rate */
-}
-
-static void put_ends(struct txn *t)
-{
-	count_and_log(t, CHAIN_DENY_INGRESS, LOG_GROUP_DENIED);
-	put_drop(t, CHAIN_DENY_INGRESS);
-	count_and_log(t, CHAIN_DENY_EGRESS, LOG_GROUP_DENIED);
-	put_drop(t, CHAIN_DENY_EGRESS);
-	put_reject(t, CHAIN_REJECT_INGRESS, "answer", false);
-	put_reject(t, CHAIN_REJECT_EGRESS, "answer", true);
-	put_answer(t);
-	count_and_log(t, CHAIN_OBSERVE_INGRESS, LOG_GROUP_DENIED);
-	always(t, CHAIN_OBSERVE_INGRESS, return_verdict, NULL);
-	count_and_log(t, CHAIN_OBSERVE_EGRESS, LOG_GROUP_DENIED);
-	always(t, CHAIN_OBSERVE_EGRESS, return_verdict, NULL);
-	always(t, CHAIN_OPEN, return_verdict, NULL);
-	count_and_log(t, "lost", LOG_GROUP_LOST);
-	put_drop(t, "lost");
-}
-
 void ruleset_put_rules(struct txn *t)
 {
-	put_ends(t);
+	ruleset_put_ends(t);
 	put_tunnels_and_midstream(t);
 	put_errors(t);
 	put_link(t);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the ruleset share: rules that several chains have. `chain` is static text, as for rule_end_tagged. */
+#ifndef CORE_RULESET_INTERNAL_H
+#define CORE_RULESET_INTERNAL_H
+
+#include "moat/ruleset.h"
+
+/* A rule that is nothing but its verdict. */
+void ruleset_always(struct txn *t, const char *chain, void (*verdict)(struct txn *, const char *), const char *to);
+void ruleset_accept(struct txn *t, const char *unused); /* verdicts without a chain, for it */
+void ruleset_return(struct txn *t, const char *unused);
+void ruleset_drop(struct txn *t, const char *chain); /* the whole rule */
+void ruleset_count_and_log(struct txn *t, const char *chain, uint16_t group);
+
+void ruleset_put_ends(struct txn *t);
+
+#endif

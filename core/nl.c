@@ -29,9 +29,7 @@ int nl_open(struct nl *nl, int bus, struct err *err)
 		return err_errno(err, code, "bind netlink socket");
 	}
 	nl->portid = self.nl_pid;
-	/* Errors need not repeat the message that failed; both options only make answers shorter or clearer. */
-	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-	setsockopt(nl->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)); /* errors need not repeat the message that failed */
 	return 0;
 }
 
@@ -58,7 +56,7 @@ void nl_close(struct nl *nl)
 
 /*
  * The child must be the last to close, or we would wait after all: it does so when the pipe tells that we have. It holds none of
- * our standard descriptors, since the runtime waits for the end of our output.
+ * our standard descriptors, since the runtime waits for the end of our output; they are open, so the pipe is none of them.
  */
 void nl_leave(void)
 {

@@ -67,34 +67,32 @@ int podstore_open_network(const char *name, const char *network, bool create, st
 }
 
 /* Others must not write here: what they put would be read as attachments, and what they take would be forgotten. */
-static int check_private(int fd, const char *name, struct err *err)
+static int check_private(const struct stat *st, const char *name, struct err *err)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_errno(err, errno, "pod store %s: cannot look at it", name);
-	if (st.st_uid != geteuid() || (st.st_mode & 077))
+	if (!S_ISDIR(st->st_mode))
+		return err_set(err, ENOTDIR, "pod store %s: not a directory; remove it", name);
+	if (st->st_uid != geteuid() || (st->st_mode & 077))
 		return err_set(err, EPERM, "pod store %s: owner %u, mode %04o; expected owner %u, mode 0700: remove it or correct it",
-			       name, st.st_uid, st.st_mode & 07777, geteuid());
+			       name, st->st_uid, st->st_mode & 07777, geteuid());
 	return 0;
 }
 
 static int init_subdir(int root, const char *name, struct err *err)
 {
 	CLEAN_FREE char *path = mem_printf("%s/%s", podstore_dir(), name);
-	CLEAN_CLOSE int fd = -1;
+	struct stat st;
 
 	if (mkdirat(root, name, 0700) < 0 && errno != EEXIST)
 		return err_errno(err, errno, "pod store: cannot make directory %s", TEXT(path));
-	fd = openat(root, name, DIR_FLAGS);
-	if (fd < 0)
-		return err_errno(err, errno, "pod store: cannot open directory %s", TEXT(path));
-	return check_private(fd, TEXT(path), err);
+	if (fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_errno(err, errno, "pod store: cannot look at %s", TEXT(path));
+	return check_private(&st, TEXT(path), err);
 }
 
 int podstore_init(struct err *err)
 {
 	CLEAN_CLOSE int root = -1;
+	struct stat st;
 	int r;
 
 	if (mkdir(podstore_dir(), 0700) < 0 && errno != EEXIST)
@@ -102,7 +100,9 @@ int podstore_init(struct err *err)
 	root = podstore_open_root(err);
 	if (root < 0)
 		return root;
-	r = check_private(root, TEXT(podstore_dir()), err);
+	if (fstat(root, &st) < 0)
+		return err_errno(err, errno, "pod store %s: cannot look at it", TEXT(podstore_dir()));
+	r = check_private(&st, TEXT(podstore_dir()), err);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subdirs); i++)
 		r = init_subdir(root, subdirs[i], err);
 	return r;

@@ -8,6 +8,7 @@
 #include "moat/text.h"
 
 #define KEYS_MAX 256 /* of an object whose keys are compared with each other */
+#define CNI_CONFIG_USUAL 16384 /* bytes of room at first */
 #define CNI_DEV "cni.dev/"
 
 const char *const cni_config_versions[] = {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0", NULL};
@@ -27,12 +28,17 @@ bool cni_version_at_least(const char *version, const char *other)
 
 int cni_config_read(int fd, char **ret_text, size_t *ret_len, struct cni_error *e)
 {
-	char *text = mem_alloc(CNI_CONFIG_MAX + 2);
-	size_t len = 0;
+	size_t len = 0, room = CNI_CONFIG_USUAL; /* for a zero behind it too */
+	char *text = mem_alloc(room);
 
 	while (len <= CNI_CONFIG_MAX) {
-		ssize_t n = read(fd, text + len, CNI_CONFIG_MAX + 1 - len);
+		size_t end;
+		ssize_t n;
 
+		if (len + 1 == room)
+			text = mem_realloc(text, room *= 2, 1);
+		end = room - 1 < CNI_CONFIG_MAX + 1 ? room - 1 : CNI_CONFIG_MAX + 1;
+		n = read(fd, text + len, end - len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {

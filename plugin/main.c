@@ -20,7 +20,7 @@ int main(void)
 	umask(077);
 	nl_park();
 	code = cni_run(STDIN_FILENO, stdout);
-	fclose(stdout);
+	fflush(stdout);
 	nl_leave();
 	return code;
 }

@@ -89,12 +89,16 @@ static bool wait_for_answer(int fd, int64_t deadline)
 static enum notify_outcome notify(const char *op, const char *key, unsigned wait_ms)
 {
 	int64_t deadline = now_ms() + wait_ms;
-	CLEAN_FREE char *line = make_line(op, key);
 	CLEAN_CLOSE int fd = connect_daemon();
-	size_t len = strlen(line);
+	CLEAN_FREE char *line = NULL;
+	size_t len;
 
+	if (fd < 0)
+		return NOTIFY_ABSENT;
+	line = make_line(op, key);
+	len = strlen(line);
 	/* a fresh socket's buffer takes a line whole or nobody reads there */
-	if (fd < 0 || send(fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
+	if (send(fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
 		return NOTIFY_ABSENT;
 	if (wait_ms > 0 && wait_for_answer(fd, deadline))
 		return NOTIFY_ANSWERED;

@@ -261,10 +261,10 @@ static void put_static(struct txn *t, struct nl *nl, const struct attachment *a)
 {
 	struct rewrite rewrite = {.t = t};
 	struct err damage;
-	bool stands = ruleset_prove(nl, &damage) == 0;
+	bool stands = ruleset_prove(nl, TABLE_INET, &damage) == 0;
 
 	if (!stands) {
-		ruleset_put(t);
+		ruleset_put(t, TABLE_INET);
 		podstore_each(NULL, reclose, reclose_unreadable, &rewrite, NULL);
 	}
 	if (a->tunnel_ports.n)
@@ -361,13 +361,13 @@ static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const void
 		struct txn *t = txn_new();
 
 		if (attempt > 0)
-			ruleset_put(t); /* a set that a stranger deleted, or the table meanwhile */
+			ruleset_put(t, TABLE_INET); /* a set that a stranger deleted, or the table meanwhile */
 		queue(t, &nl, arg);
 		code = txn_commit(t, &nl, err);
 		txn_free(t);
 		if (!worth_another_attempt(code))
 			break;
-		if (ruleset_prove(&nl, &proof) == -ENOENT) {
+		if (ruleset_prove(&nl, TABLE_INET, &proof) == -ENOENT) {
 			code = 0;
 			break;
 		}

@@ -83,7 +83,7 @@ int pod_check(const struct attachment *a, struct err *err)
 
 	if (code < 0)
 		return code;
-	code = ruleset_prove(&nl, err);
+	code = ruleset_prove(&nl, TABLE_INET, err);
 	if (code == 0)
 		code = check_element(&nl, &set_ports, key_of_port(a->port), NULL, a->port, err);
 	for (int d = 0; d < DIRECTION_COUNT; d++) {
@@ -112,7 +112,7 @@ static void queue_probe(struct txn *t)
 
 	pod.addrs[0] = (struct addr){.family = AF_INET, .bytes = {192, 0, 2, 1}};
 	pod.addrs[1] = (struct addr){.family = AF_INET6, .bytes = {0x20, 0x01, 0x0d, 0xb8}};
-	ruleset_put(t);
+	ruleset_put(t, TABLE_INET);
 	pod_put(t, &pod, target);
 	txn_add_chain(t, PROBE, NULL);
 	txn_add_set(t, &map);
@@ -152,7 +152,7 @@ int pod_ruleset_intact(struct err *err)
 
 	if (code < 0)
 		return code;
-	code = ruleset_prove(&nl, err);
+	code = ruleset_prove(&nl, TABLE_INET, err);
 	nl_close(&nl);
 	return code == -ENOENT ? 0 : code;
 }

@@ -30,19 +30,19 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-static int prove_table(struct nl *nl, struct err *err)
+static int prove_table(struct nl *nl, enum table table, struct err *err)
 {
 	char scratch[256];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETTABLE, table_family(table), 0, 0);
 	uint32_t flags = 0;
 	int code;
 
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE_NAME);
 	code = nl_request(nl, nlh, on_table, &flags);
 	if (code < 0)
-		return err_errno(err, -code, "table inet moat");
+		return err_errno(err, -code, "table %s", table_text(table));
 	if (flags & NFT_TABLE_F_DORMANT)
-		return err_set(err, EBADMSG, "table inet moat is dormant");
+		return err_set(err, EBADMSG, "table %s is dormant", table_text(table));
 	return 0;
 }
 
@@ -76,23 +76,23 @@ static int on_chain(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-static int prove_hook(struct nl *nl, const struct static_chain *c, struct err *err)
+static int prove_hook(struct nl *nl, enum table table, const struct static_chain *c, struct err *err)
 {
 	char scratch[512];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, NFPROTO_INET, 0, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, table_family(table), 0, 0);
 	struct chain_hook hook = {.hook = ~0u};
 
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, c->name);
 	if (nl_request(nl, nlh, on_chain, &hook) < 0 || hook.hook != c->hook.hook || hook.priority != c->hook.priority)
-		return err_set(err, EBADMSG, "chain %s of table inet moat is not hooked as it should be", c->name);
+		return err_set(err, EBADMSG, "chain %s of table %s is not hooked as it should be", c->name, table_text(table));
 	return 0;
 }
 
-static int prove_rules(struct nl *nl, const char *chain, const struct txn *wanted, struct err *err)
+static int prove_rules(struct nl *nl, enum table table, const char *chain, const struct txn *wanted, struct err *err)
 {
 	char scratch[512];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, table_family(table), NLM_F_DUMP, 0);
 	struct dumped have = {0};
 	size_t matched = 0, expected = 0;
 	int code;
@@ -109,8 +109,8 @@ static int prove_rules(struct nl *nl, const char *chain, const struct txn *wante
 	bool intact = code == 0 && !have.stranger && matched == expected && have.tags.n == expected;
 	VEC_DONE(&have.tags);
 	if (!intact)
-		return err_set(err, EBADMSG, "chain %s of table inet moat does not hold its %zu rules as moat wrote them", chain,
-			       expected);
+		return err_set(err, EBADMSG, "chain %s of table %s does not hold its %zu rules as moat wrote them", chain,
+			       table_text(table), expected);
 	return 0;
 }
 
@@ -120,11 +120,11 @@ struct sequence {
 	size_t matched;
 };
 
-static void make_sequence(struct sequence *s, const struct txn *wanted)
+static void make_sequence(struct sequence *s, const struct static_part *part, const struct txn *wanted)
 {
-	for (size_t i = 0; i < n_static_chains; i++)
+	for (size_t i = 0; i < *part->n_chains; i++)
 		for (size_t j = 0; j < wanted->tags.n; j++)
-			if (!strcmp(wanted->tags.v[j].chain, static_chains[i].name))
+			if (!strcmp(wanted->tags.v[j].chain, part->chains[i].name))
 				VEC_PUSH(&s->tags, wanted->tags.v[j]);
 }
 
@@ -159,15 +159,15 @@ static int on_next_rule(const struct nlmsghdr *nlh, void *arg)
  * Static chains are the table's oldest, so the beginning of one dump of all rules holds theirs: one question instead of one per
  * chain, whatever the number of pods. Anything unexpected is no verdict: then chain by chain tells.
  */
-static bool prove_at_once(const struct txn *wanted)
+static bool prove_at_once(enum table table, const struct txn *wanted)
 {
 	char scratch[256];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, table_family(table), NLM_F_DUMP, 0);
 	struct sequence s = {.matched = 0};
 	size_t expected;
 	int code;
 
-	make_sequence(&s, wanted);
+	make_sequence(&s, &static_parts[table], wanted);
 	expected = s.tags.n;
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
 	code = nl_dump_beginning(NETLINK_NETFILTER, nlh, on_next_rule, &s);
@@ -175,30 +175,33 @@ static bool prove_at_once(const struct txn *wanted)
 	return (code == 0 || code == WHOLE) && s.matched == expected;
 }
 
-static int prove_each(struct nl *nl, const struct txn *wanted, struct err *err)
+static int prove_each(struct nl *nl, enum table table, const struct txn *wanted, struct err *err)
 {
+	const struct static_part *part = &static_parts[table];
 	int code = 0;
 
-	for (size_t i = 0; code == 0 && i < n_static_chains; i++)
-		code = prove_rules(nl, static_chains[i].name, wanted, err);
+	for (size_t i = 0; code == 0 && i < *part->n_chains; i++)
+		code = prove_rules(nl, table, part->chains[i].name, wanted, err);
 	return code;
 }
 
-int ruleset_prove(struct nl *nl, struct err *err)
+int ruleset_prove(struct nl *nl, enum table table, struct err *err)
 {
+	const struct static_part *part = &static_parts[table];
 	struct txn *wanted;
-	int code = prove_table(nl, err);
+	int code = prove_table(nl, table, err);
 
-	for (size_t i = 0; code == 0 && i < n_static_chains; i++)
-		if (static_chains[i].base)
-			code = prove_hook(nl, &static_chains[i], err);
+	for (size_t i = 0; code == 0 && i < *part->n_chains; i++)
+		if (part->chains[i].base)
+			code = prove_hook(nl, table, &part->chains[i], err);
 	if (code < 0)
 		return code;
 	wanted = txn_new();
 	wanted->tags_only = true;
-	ruleset_put_rules(wanted);
-	if (!prove_at_once(wanted))
-		code = prove_each(nl, wanted, err);
+	txn_on(wanted, table);
+	part->put_rules(wanted);
+	if (!prove_at_once(table, wanted))
+		code = prove_each(nl, table, wanted, err);
 	txn_free(wanted);
 	return code;
 }

@@ -250,6 +250,13 @@ void rule_hop_limit(struct txn *t, uint8_t value)
 	expr_reg_reset(t);
 }
 
+void rule_extension_nexthdr(struct txn *t, uint8_t value)
+{
+	rule_family(t, AF_INET6);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 40, 1), NFT_CMP_EQ, &value, 1);
+	expr_reg_reset(t);
+}
+
 void rule_nexthdr(struct txn *t, uint8_t value)
 {
 	rule_family(t, AF_INET6);
@@ -285,16 +292,26 @@ void rule_saddr_unspecified(struct txn *t)
 	expr_reg_reset(t);
 }
 
-void rule_saddr_link_local(struct txn *t)
+static void link_local(struct txn *t, uint32_t offset)
 {
 	static const uint8_t mask[] = {0xff, 0xc0}, prefix[] = {0xfe, 0x80};
 	uint32_t reg;
 
 	rule_family(t, AF_INET6);
-	reg = expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 8, sizeof(mask));
+	reg = expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, offset, sizeof(mask));
 	expr_bitwise_and(t, reg, mask, sizeof(mask));
 	expr_cmp(t, reg, NFT_CMP_EQ, prefix, sizeof(prefix));
 	expr_reg_reset(t);
+}
+
+void rule_saddr_link_local(struct txn *t)
+{
+	link_local(t, 8);
+}
+
+void rule_daddr_link_local(struct txn *t)
+{
+	link_local(t, 24);
 }
 
 void rule_saddr_local(struct txn *t)

@@ -24,7 +24,7 @@
  * Every rule is tagged with a hash of itself. ADD proves by the tags that all rules stand in their order, and rewrites
  * the static part when they do not: a stranger may have flushed a chain while no daemon ran.
  */
-#include "moat/ruleset.h"
+#include "core/ruleset_internal.h"
 
 #include <netinet/in.h> /* before linux/netfilter.h, which has its own copy of it */
 
@@ -120,13 +120,22 @@ const struct static_chain static_chains[] = {
 };
 const size_t n_static_chains = ARRAY_SIZE(static_chains);
 
-void ruleset_put(struct txn *t)
+const struct static_part static_parts[] = {
+	[TABLE_INET] = {static_chains, &n_static_chains, put_sets, ruleset_put_rules},
+	[TABLE_BRIDGE] = {bridge_chains, &n_bridge_chains, ruleset_put_bridge_sets, ruleset_put_bridge_rules},
+};
+
+void ruleset_put(struct txn *t, enum table table)
 {
+	const struct static_part *part = &static_parts[table];
+
+	txn_on(t, table);
 	txn_add_table(t);
-	put_sets(t);
-	for (size_t i = 0; i < n_static_chains; i++) {
-		txn_add_chain(t, static_chains[i].name, static_chains[i].base ? &static_chains[i].hook : NULL);
-		txn_flush_chain(t, static_chains[i].name);
+	part->put_sets(t);
+	for (size_t i = 0; i < *part->n_chains; i++) {
+		txn_add_chain(t, part->chains[i].name, part->chains[i].base ? &part->chains[i].hook : NULL);
+		txn_flush_chain(t, part->chains[i].name);
 	}
-	ruleset_put_rules(t);
+	part->put_rules(t);
+	txn_on(t, TABLE_INET);
 }

@@ -13,5 +13,8 @@ void ruleset_drop(struct txn *t, const char *chain); /* the whole rule */
 void ruleset_count_and_log(struct txn *t, const char *chain, uint16_t group);
 
 void ruleset_put_ends(struct txn *t);
+void ruleset_put_rules(struct txn *t); /* of table inet moat */
+void ruleset_put_bridge_sets(struct txn *t);
+void ruleset_put_bridge_rules(struct txn *t);
 
 #endif

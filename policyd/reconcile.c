@@ -245,12 +245,12 @@ static int ensure_static(struct reconcile *r, const struct local_pod_list *all, 
 	struct txn *t;
 	int code;
 
-	if (ruleset_prove(&r->nl, &damage) == 0)
+	if (ruleset_prove(&r->nl, TABLE_INET, &damage) == 0)
 		return 0;
 	log_warn("ruleset-rewritten reason=\"%s\"", damage.text);
 	lock = podstore_lock(RECONCILE_LOCK_WAIT_MS, NULL);
 	t = txn_new();
-	ruleset_put(t);
+	ruleset_put(t, TABLE_INET);
 	if (cluster_tunnel_ports(r->cluster)->n)
 		ruleset_put_tunnel_ports(t, &r->nl, cluster_tunnel_ports(r->cluster), true);
 	podstore_each_closing(put_port, NULL, t, NULL);

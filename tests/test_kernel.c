@@ -230,34 +230,49 @@ START_TEST(ranges_end_where_they_say)
 }
 END_TEST
 
-static void put_ruleset(void)
+static void put_table(enum table table)
 {
 	struct txn *t = txn_new();
 
-	ruleset_put(t);
-	ck_assert_int_eq(commit(t), 0);
-	ck_assert_msg(ruleset_prove(&nl, &err) == 0, "%s", err.text);
+	ruleset_put(t, table);
+	ck_assert_msg(commit(t) == 0, "%s", err.text);
+	ck_assert_msg(ruleset_prove(&nl, table, &err) == 0, "%s", err.text);
+}
+
+static void put_ruleset(void)
+{
+	put_table(TABLE_INET);
 }
 
 START_TEST(ruleset_is_supported_and_leaves_no_trace_of_the_question)
 {
 	ck_assert_msg(pod_ruleset_supported(&err) == 0, "%s", err.text);
-	ck_assert_int_eq(ruleset_prove(&nl, &err), -ENOENT);
+	ck_assert_int_eq(ruleset_prove(&nl, TABLE_INET, &err), -ENOENT);
 }
 END_TEST
 
-START_TEST(each_static_chain_is_proved)
+static void flush_each(enum table table)
 {
-	for (size_t i = 0; i < n_static_chains; i++) {
+	const struct static_part *part = &static_parts[table];
+
+	for (size_t i = 0; i < *part->n_chains; i++) {
 		struct txn *t;
 
-		put_ruleset();
+		put_table(table);
 		t = txn_new();
-		txn_flush_chain(t, static_chains[i].name);
+		txn_on(t, table);
+		txn_flush_chain(t, part->chains[i].name);
 		ck_assert_int_eq(commit(t), 0);
-		ck_assert_int_eq(ruleset_prove(&nl, &err), -EBADMSG);
-		ck_assert_msg(strstr(err.text, static_chains[i].name), "%s", err.text);
+		ck_assert_int_eq(ruleset_prove(&nl, table, &err), -EBADMSG);
+		ck_assert_msg(strstr(err.text, part->chains[i].name), "%s", err.text);
+		ck_assert_msg(strstr(err.text, table_text(table)), "%s", err.text);
 	}
+}
+
+START_TEST(each_static_chain_is_proved)
+{
+	flush_each(TABLE_INET);
+	flush_each(TABLE_BRIDGE);
 }
 END_TEST
 
@@ -288,7 +303,7 @@ START_TEST(commits_of_others_do_not_disturb_the_proof)
 	struct txn *t = txn_new();
 	pid_t busy;
 
-	ruleset_put(t);
+	ruleset_put(t, TABLE_INET);
 	ck_assert_int_eq(commit(t), 0);
 	busy = fork();
 	if (busy == 0) {
@@ -302,7 +317,7 @@ START_TEST(commits_of_others_do_not_disturb_the_proof)
 		}
 	}
 	for (int i = 0; i < 200; i++)
-		ck_assert_msg(ruleset_prove(&nl, &err) == 0, "%s", err.text);
+		ck_assert_msg(ruleset_prove(&nl, TABLE_INET, &err) == 0, "%s", err.text);
 	kill(busy, SIGKILL);
 }
 END_TEST
@@ -316,7 +331,7 @@ START_TEST(a_strangers_rule_is_noticed)
 	rule_accept(t);
 	rule_end(t);
 	ck_assert_int_eq(commit(t), 0);
-	ck_assert_int_eq(ruleset_prove(&nl, &err), -EBADMSG);
+	ck_assert_int_eq(ruleset_prove(&nl, TABLE_INET, &err), -EBADMSG);
 	put_ruleset();
 }
 END_TEST
@@ -359,7 +374,7 @@ START_TEST(removal_without_a_table_succeeds_and_makes_none)
 
 	ck_assert_msg(pod_withdraw(&a, &err) == 0, "%s", err.text);
 	ck_assert_msg(pod_release_port("veth1", &err) == 0, "%s", err.text);
-	ck_assert_int_eq(ruleset_prove(&nl, &err), -ENOENT);
+	ck_assert_int_eq(ruleset_prove(&nl, TABLE_INET, &err), -ENOENT);
 }
 END_TEST
 

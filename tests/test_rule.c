@@ -84,8 +84,17 @@ START_TEST(static_ruleset_has_its_bytecode)
 {
 	struct txn *t = txn_new();
 
-	ruleset_put(t);
+	ruleset_put(t, TABLE_INET);
 	check_and_free(t, "ruleset");
+}
+END_TEST
+
+START_TEST(static_ruleset_of_bridges_has_its_bytecode)
+{
+	struct txn *t = txn_new();
+
+	ruleset_put(t, TABLE_BRIDGE);
+	check_and_free(t, "ruleset_bridge");
 }
 END_TEST
 
@@ -208,6 +217,7 @@ int main(void)
 	tcase_add_test(golden, each_phrase_has_its_bytecode);
 	tcase_add_test(golden, each_phrase_about_frames_has_its_bytecode);
 	tcase_add_test(golden, static_ruleset_has_its_bytecode);
+	tcase_add_test(golden, static_ruleset_of_bridges_has_its_bytecode);
 	tcase_add_test(golden, closed_dual_stack_pod_has_its_bytecode);
 	tcase_add_test(golden, tag_is_read_back_and_strangers_have_none);
 	tcase_add_test(golden, names_of_the_program_are_known_with_their_epoch);

@@ -46,10 +46,12 @@ void rule_ct_state_not(struct txn *t, uint32_t mask); /* ct state & mask == 0 */
 void rule_icmp_type(struct txn *t, int family, uint8_t type);
 void rule_hop_limit(struct txn *t, uint8_t value); /* IPv6 */
 void rule_nexthdr(struct txn *t, uint8_t value);   /* of the IPv6 header */
+void rule_extension_nexthdr(struct txn *t, uint8_t value); /* of the first extension header */
 void rule_ipv4_without_options(struct txn *t);     /* ip hdrlength 5 */
 void rule_daddr_multicast6(struct txn *t);         /* ip6 daddr ff00::/8 */
 void rule_saddr_unspecified(struct txn *t);        /* ip6 saddr :: */
 void rule_saddr_link_local(struct txn *t);         /* ip6 saddr fe80::/10 */
+void rule_daddr_link_local(struct txn *t);
 void rule_saddr_local(struct txn *t);              /* fib saddr type local */
 void rule_ct_to_loopback(struct txn *t);           /* ct original ip daddr 127.0.0.0/8 */
 void rule_tcp_flags(struct txn *t, uint8_t mask, uint8_t value);     /* tcp flags & mask == value */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The static part of table inet moat: names, sets, base chains. core/ruleset.c has the theory. */
+/*
+ * The static part of both tables: names, sets, base chains. core/ruleset.c has the theory of table inet moat, core/ruleset_bridge.c that
+ * of table bridge moat.
+ */
 #ifndef MOAT_RULESET_H
 #define MOAT_RULESET_H
 
@@ -27,6 +30,18 @@ extern const struct set_spec map_from_pod[2];     /* input . source → goto e-<
 extern const struct set_spec map_from_addr[2];    /* source → goto e-<address> */
 extern const struct set_spec map_to_pod[2];       /* destination → goto i-<address> */
 
+/* Of table bridge moat, there for pods that are ports of a bridge. */
+extern const struct set_spec link_ports;          /* guarded ports, … */
+extern const struct set_spec link_bridge_of_port; /* … with the MAC of their bridge */
+extern const struct set_spec link_macs;           /* port . MAC of the pod behind it */
+extern const struct set_spec link_pod_macs;       /* those MACs: no other port uses them */
+extern const struct set_spec link_plain[2];       /* port . MAC of its bridge . own MAC . own address: what nearly every frame has */
+extern const struct set_spec link_addrs[2];       /* port . address */
+extern const struct set_spec link_pods[2];        /* guarded addresses, … */
+extern const struct set_spec link_bridge_of[2];   /* … with the MAC of their bridge */
+extern const struct set_spec link_bridges;        /* MACs of bridges that have guarded ports, … */
+extern const struct set_spec link_node[2];        /* … and the node's addresses on them */
+
 #define FAMILY_INDEX(addr) ((addr)->family == AF_INET6)
 
 /* Ends of profiles, by direction and enum profile end of the daemon: what happens to a packet that nothing allowed. */
@@ -43,26 +58,34 @@ struct static_chain {
 	struct chain_hook hook;
 	bool base; /* hook counts */
 };
-extern const struct static_chain static_chains[];
-extern const size_t n_static_chains;
+extern const struct static_chain static_chains[], bridge_chains[];
+extern const size_t n_static_chains, n_bridge_chains;
+
+/* The static part of one table. */
+struct static_part {
+	const struct static_chain *chains;
+	const size_t *n_chains;
+	void (*put_sets)(struct txn *t);
+	void (*put_rules)(struct txn *t); /* into chains that are there and empty */
+};
+extern const struct static_part static_parts[]; /* by enum table */
 
 /*
- * Queues the whole static part: table, chains (flushed), sets, rules. Sets that are there keep their elements. Safe on a live table:
- * only rules are swapped, and no rule uses a set that this transaction makes, save the first time, when nothing is guarded yet.
+ * Queues the whole static part of a table: table, chains (flushed), sets, rules. Sets that are there keep their elements. Safe on a live
+ * table: only rules are swapped, and no rule uses a set that this transaction makes, save the first time, when nothing is guarded yet.
  */
-void ruleset_put(struct txn *t);
+void ruleset_put(struct txn *t, enum table table);
 /*
  * Queues what brings the kernel's set of tunnel ports to this list: nothing, if it is that. rewritten: ruleset_put, which puts the
  * default's, comes before in the same batch.
  */
 void ruleset_put_tunnel_ports(struct txn *t, struct nl *nl, const struct tunnel_ports *wanted, bool rewritten);
-/* Of that, only the rules, in chains that are there and empty. */
-void ruleset_put_rules(struct txn *t);
 
 /*
- * Does the static part stand as ruleset_put writes it: base chains hooked, every rule in its place? 0: yes. -ENOENT: no
- * table. -EBADMSG: something differs; err names the chain. Cost: one small dump per static chain, whatever the number of pods.
+ * Does the static part of the table stand as ruleset_put writes it: base chains hooked, every rule in its place? 0: yes. -ENOENT: no
+ * table. -EBADMSG: something differs; err names the chain. Cost: one dump's beginning, and one small dump per static chain only when
+ * that differs, whatever the number of pods.
  */
-int ruleset_prove(struct nl *nl, struct err *err);
+int ruleset_prove(struct nl *nl, enum table table, struct err *err);
 
 #endif

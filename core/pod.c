@@ -130,6 +130,25 @@ static void discard_chains(struct txn *t, const struct attachment *a)
 	txn_discard_chain(t, pod_chain_name(INGRESS, a, chain));
 }
 
+static void add_port(struct txn *t, const struct attachment *a)
+{
+	txn_add_element(t, &set_ports, key_of_port(a->port), NULL);
+}
+
+void pod_bar(struct txn *t, const struct attachment *a)
+{
+	add_port(t, a);
+	for (size_t i = 0; i < a->n_addrs; i++)
+		txn_add_element(t, &set_pods[FAMILY_INDEX(&a->addrs[i])], key_of_addr(&a->addrs[i]), NULL);
+}
+
+void pod_put_elements(struct txn *t, const struct attachment *a)
+{
+	for (size_t i = 0; i < a->n_addrs; i++)
+		each_element(t, a, &a->addrs[i], txn_add_element);
+	add_port(t, a);
+}
+
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT])
 {
 	if (a->n_addrs) {
@@ -137,9 +156,7 @@ void pod_put(struct txn *t, const struct attachment *a, const char *const target
 		pod_put_target(t, a, INGRESS, target[INGRESS]);
 		pod_put_target(t, a, EGRESS, target[EGRESS]);
 	}
-	for (size_t i = 0; i < a->n_addrs; i++)
-		each_element(t, a, &a->addrs[i], txn_add_element);
-	txn_add_element(t, &set_ports, key_of_port(a->port), NULL);
+	pod_put_elements(t, a);
 }
 
 static void put_closed(struct txn *t, const struct attachment *a)
@@ -221,6 +238,22 @@ static void evict(struct txn *t, struct nl *nl, const struct set_spec *map, stru
 		txn_delete_element(t, map, key);
 }
 
+void pod_evict(struct txn *t, struct nl *nl, const struct attachment *a)
+{
+	char egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
+
+	pod_chain_name(EGRESS, a, egress);
+	pod_chain_name(INGRESS, a, ingress);
+	for (size_t i = 0; i < a->n_addrs; i++) {
+		const struct addr *addr = &a->addrs[i];
+		int f = FAMILY_INDEX(addr);
+
+		evict(t, nl, &map_from_pod[f], input_key(a, addr), egress);
+		evict(t, nl, &map_from_addr[f], key_of_addr(addr), egress);
+		evict(t, nl, &map_to_pod[f], key_of_addr(addr), ingress);
+	}
+}
+
 /*
  * The kernel knows owners that the store does not: an attachment whose state file was lost. And the store may know a port that the
  * kernel still believes to speak with an address.
@@ -228,10 +261,6 @@ static void evict(struct txn *t, struct nl *nl, const struct set_spec *map, stru
 static void evict_strangers(struct txn *t, struct nl *nl, const struct attachment *a, const struct attachment *const *former,
 			    size_t n_former)
 {
-	char egress[CHAIN_NAME_MAX], ingress[CHAIN_NAME_MAX];
-
-	pod_chain_name(EGRESS, a, egress);
-	pod_chain_name(INGRESS, a, ingress);
 	for (size_t i = 0; i < n_former; i++) {
 		bool elsewhere = strcmp(attachment_input(former[i]), attachment_input(a)) != 0;
 
@@ -246,14 +275,7 @@ static void evict_strangers(struct txn *t, struct nl *nl, const struct attachmen
 			evict(t, nl, &map_from_pod[f], input_key(former[i], addr), "");
 		}
 	}
-	for (size_t i = 0; i < a->n_addrs; i++) {
-		const struct addr *addr = &a->addrs[i];
-		int f = FAMILY_INDEX(addr);
-
-		evict(t, nl, &map_from_pod[f], input_key(a, addr), egress);
-		evict(t, nl, &map_from_addr[f], key_of_addr(addr), egress);
-		evict(t, nl, &map_to_pod[f], key_of_addr(addr), ingress);
-	}
+	pod_evict(t, nl, a);
 }
 
 /* The static part, if it does not stand, and the tunnel ports of a's conflist; that needs a dump only if it names some. */

@@ -199,6 +199,20 @@ static cJSON *kernel_status(struct daemon *d)
 	return status;
 }
 
+static cJSON *tamper_status(const struct tamper *t)
+{
+	cJSON *status = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(status, "foundByEvent", (double)t->by_event);
+	cJSON_AddNumberToObject(status, "foundByCheck", (double)t->by_checks);
+	cJSON_AddNumberToObject(status, "exposedMedianMicroseconds", tamper_median_us(t));
+	cJSON_AddNumberToObject(status, "exposedMaxMicroseconds", t->max_us);
+	cJSON_AddNumberToObject(status, "unnoticedMaxMicroseconds", t->max_unnoticed_us);
+	add_text(status, "underWay", t->open ? t->what : NULL);
+	add_text(status, "last", t->last[0] ? t->last : NULL);
+	return status;
+}
+
 static cJSON *status(struct daemon *d)
 {
 	cJSON *answer = accept_request(), *pods, *unreadable;
@@ -213,6 +227,7 @@ static cJSON *status(struct daemon *d)
 		add_text(conflist, "trouble", d->conflist.trouble[0] ? d->conflist.trouble : NULL);
 	}
 	cJSON_AddItemToObject(answer, "kernel", kernel_status(d));
+	cJSON_AddItemToObject(answer, "tampering", tamper_status(&d->watch.tamper));
 	pods = cJSON_AddArrayToObject(answer, "pods");
 	for (struct local_pod *pod = cluster_local_pods(d->cluster); pod; pod = pod->hh.next)
 		cJSON_AddItemToArray(pods, pod_status(pod));

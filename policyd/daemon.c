@@ -46,6 +46,7 @@ void daemon_apply(struct daemon *d)
 		d->retry_ms = d->retry_ms * 2 < RETRY_MAX_MS ? d->retry_ms * 2 : RETRY_MAX_MS;
 		return;
 	}
+	watch_settled(&d->watch);
 	cluster_take_new_escapes(d->cluster, tell_escape, NULL);
 	d->trouble[0] = '\0';
 	d->retry_ms = RETRY_FIRST_MS;
@@ -117,13 +118,23 @@ static void on_tick(uv_timer_t *timer)
 	changed |= conflist_read(&d->conflist, d->cluster);
 	changed |= attachments_read_all(&d->attachments);
 	attachments_release_closed(&d->attachments);
+	watch_look(&d->watch);
 	if (changed || d->reconcile.pending.n)
 		daemon_apply(d);
 }
 
+/* Without a source nobody knows what is allowed, but what must be closed is known. */
 static void on_strangers(void *arg)
 {
-	daemon_apply(arg);
+	struct daemon *d = arg;
+	struct err err;
+
+	if (daemon_is_synced(d))
+		daemon_apply(d);
+	else if (reconcile_guard(&d->reconcile, &err) < 0)
+		log_warn("not-guarded error=\"%s\"", err.text);
+	else
+		watch_settled(&d->watch);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -163,7 +174,7 @@ static void close_handles(struct daemon *d)
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		uv_close(handles[i], NULL);
 	attachments_close_handles(&d->attachments);
-	watch_close_handle(&d->watch);
+	watch_close_handles(&d->watch);
 	ctl_close(&d->ctl);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 }
@@ -213,6 +224,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.dumper.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
 	d->manifests.inotify = d->watch.fd = -1;
 	uv_loop_init(&d->loop);
+	uv_loop_configure(&d->loop, UV_METRICS_IDLE_TIME);
 	code = init(d, err);
 	if (code == 0)
 		code = attachments_start(&d->attachments, &d->loop, on_attachments, d, err);

@@ -198,6 +198,23 @@ static void print_escapes(const cJSON *status)
 	}
 }
 
+static void print_tampering(const cJSON *status)
+{
+	const cJSON *t = cJSON_GetObjectItem(status, "tampering");
+	double by_event = number_of(t, "foundByEvent"), by_check = number_of(t, "foundByCheck");
+
+	if (by_event > 0)
+		printf("tampering  put right %.0f times; exposed for %.2f ms in the median, %.2f ms at most\n", by_event,
+		       number_of(t, "exposedMedianMicroseconds") / 1000, number_of(t, "exposedMaxMicroseconds") / 1000);
+	if (by_check > 0)
+		printf("tampering  found %.0f times by a check only; unnoticed for %.2f ms at most\n", by_check,
+		       number_of(t, "unnoticedMaxMicroseconds") / 1000);
+	if (*text_of(t, "last"))
+		printf("    last: %s\n", text_of(t, "last"));
+	if (*text_of(t, "underWay"))
+		printf("  ! not put right yet: %s\n", text_of(t, "underWay"));
+}
+
 static void print_pods(const cJSON *status)
 {
 	const cJSON *pods = cJSON_GetObjectItem(status, "pods"), *pod, *unreadable;
@@ -242,6 +259,7 @@ static int status_command(bool json)
 			printf("conflist   %s%s%s\n", text_of(conflist, "file"), *text_of(conflist, "trouble") ? "\n  ! " : "",
 			       text_of(conflist, "trouble"));
 		print_kernel(status);
+		print_tampering(status);
 		print_pods(status);
 	}
 	well = is_true(status, "synced") && is_true(cJSON_GetObjectItem(status, "kernel"), "upToDate") &&

@@ -32,14 +32,6 @@
 #include "moat/ruleset.h"
 #include "policyd/reconcile_internal.h"
 
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void forget_group_chains(struct reconcile *r)
 {
 	struct group_chains *gc, *next;
@@ -80,6 +72,9 @@ void reconcile_done(struct reconcile *r)
 {
 	forget_pending(r);
 	VEC_DONE(&r->pending);
+	for (size_t i = 0; i < r->suspects.n; i++)
+		free(r->suspects.v[i].key);
+	VEC_DONE(&r->suspects);
 	forget_group_chains(r);
 	surroundings_forget(&r->surroundings);
 	revoke_done(&r->revoke);
@@ -89,13 +84,6 @@ void reconcile_done(struct reconcile *r)
 void reconcile_distrust(struct reconcile *r)
 {
 	r->built = false;
-}
-
-void reconcile_distrust_chain(struct reconcile *r, const char *chain)
-{
-	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
-		if (pod_owns_chain(pod->attachment, chain))
-			reconcile_note_pending(r, pod);
 }
 
 int reconcile_commit_locked(struct reconcile *r, struct txn *t, struct err *err)
@@ -231,41 +219,6 @@ static void new_epoch(struct reconcile *r)
 		p->installed = false;
 }
 
-/* DEL came and the link may still be there: closed, without addresses. */
-static void put_port(const struct attachment *closing, void *t)
-{
-	txn_add_element(t, &set_ports, key_of_port(closing->port), NULL);
-}
-
-/* The static part stands, and every pod is at least closed. */
-static int ensure_static(struct reconcile *r, const struct local_pod_list *all, struct err *err)
-{
-	CLEAN_CLOSE int lock = -1;
-	struct err damage;
-	struct txn *t;
-	int code;
-
-	if (ruleset_prove(&r->nl, TABLE_INET, &damage) == 0)
-		return 0;
-	log_warn("ruleset-rewritten reason=\"%s\"", damage.text);
-	lock = podstore_lock(RECONCILE_LOCK_WAIT_MS, NULL);
-	t = txn_new();
-	ruleset_put(t, TABLE_INET);
-	if (cluster_tunnel_ports(r->cluster)->n)
-		ruleset_put_tunnel_ports(t, &r->nl, cluster_tunnel_ports(r->cluster), true);
-	podstore_each_closing(put_port, NULL, t, NULL);
-	for (size_t i = 0; i < all->n; i++) {
-		const char *target[DIRECTION_COUNT];
-
-		if (reconcile_was_withdrawn(all->v[i], &code))
-			continue;
-		for (int d = 0; d < DIRECTION_COUNT; d++)
-			target[d] = pod_closed_target(all->v[i]->mode, (enum direction)d);
-		pod_put(t, all->v[i]->attachment, target);
-	}
-	return reconcile_commit_locked(r, t, err);
-}
-
 static void all_pods(struct reconcile *r, struct local_pod_list *ret)
 {
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
@@ -282,7 +235,9 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 		struct err sweep;
 		size_t deleted = 0;
 
-		r->stats.last_us = now_us() - r->started_us;
+		r->stats.last_us = tamper_now_us() - r->started_us;
+		if (r->guarded_us < r->started_us) /* else every pod has been closed before */
+			r->guarded_us = tamper_now_us();
 		note_pods(r, pods);
 		if (revoke_sweep(&r->revoke, REVOKE_FRESH, r->cluster, &r->nl, &deleted, &sweep) < 0)
 			log_warn("revocation-failed error=\"%s\"", sweep.text);
@@ -334,7 +289,7 @@ static int rebuild(struct reconcile *r, struct err *err)
 	compile(r, &all);
 	all.n = 0;
 	all_pods(r, &all);
-	code = ensure_static(r, &all, err);
+	code = reconcile_guard(r, err);
 	if (code == 0)
 		code = apply(r, &all, err);
 	if (code == 0)
@@ -347,7 +302,7 @@ int reconcile_run(struct reconcile *r, struct err *err)
 {
 	int code = 0;
 
-	r->started_us = now_us();
+	r->started_us = tamper_now_us();
 	if (r->built) {
 		code = apply_changes(r, err);
 		if (code < 0) /* what stands is not what the model believes: once more, from the start */

@@ -15,11 +15,18 @@ struct reconcile_stats {
 	uint64_t revoked;                  /* conntrack entries deleted */
 };
 
+struct suspect_pod {
+	char *key;
+	bool restored;
+};
+
 struct reconcile {
 	struct cluster *cluster; /* not owned */
 	struct nl nl;
 	char epoch[EPOCH_MAX];
 	bool built; /* the kernel holds this epoch's program */
+	bool static_changed; /* somebody edited a set of the static part, which ruleset_prove does not look at */
+	bool pods_unsure;    /* chains or elements of pods may be missing */
 	struct group_chains *group_chains;
 	struct revoke revoke;
 	struct surroundings surroundings;
@@ -27,8 +34,10 @@ struct reconcile {
 		char **v; /* keys of pods whose chains the kernel did not have, or lost: tried again by each run */
 		size_t n, cap;
 	} pending;
+	VEC(struct suspect_pod) suspects; /* whose chains or elements somebody changed: for reconcile_restore */
 	struct reconcile_stats stats;
 	uint64_t started_us; /* of the run under way */
+	uint64_t guarded_us; /* of the last commit after which nothing was open that should not be, CLOCK_MONOTONIC */
 	/* Rereads the pod store into the cluster, before everything is built anew: somebody may have withdrawn what the model still has. */
 	void (*refresh)(void *arg);
 	void *refresh_arg;
@@ -44,8 +53,27 @@ void reconcile_done(struct reconcile *r); /* leaves the kernel as it is */
  */
 int reconcile_run(struct reconcile *r, struct err *err);
 
-/* A stranger emptied this pod chain: the next reconcile_run puts its rule again. Chains of nobody's are ignored. */
-void reconcile_distrust_chain(struct reconcile *r, const char *chain);
+/*
+ * Somebody changed a chain, or an element with this key of a set of pods': the pod is put whole by reconcile_restore. False: it
+ * is no attached pod's.
+ */
+bool reconcile_suspect_chain(struct reconcile *r, const char *chain);
+bool reconcile_suspect_element(struct reconcile *r, const void *key, size_t len);
+void reconcile_suspect_all(struct reconcile *r);
+
+/*
+ * Puts suspect pods whole that are not restored yet, if the pod store still has them. False: another writer holds the lock; ask
+ * again soon. If it holds it for too long (lock_is_stuck), they are put closed, and it is false all the same.
+ */
+bool reconcile_restore(struct reconcile *r, bool lock_is_stuck);
+/* What is restored is suspect no more: the change that made it so has been heard to its end. */
+void reconcile_forget_restored(struct reconcile *r);
+
+/* The static part is gone or damaged: it is put, and nothing passes a pod's port that the rest does not let through. */
+int reconcile_bar(struct reconcile *r, struct err *err);
+
+/* The static part stands and every pod is at least closed, whether or not a source is synced. */
+int reconcile_guard(struct reconcile *r, struct err *err);
 
 /* The next reconcile_run builds everything anew: a stranger was at the table. */
 void reconcile_distrust(struct reconcile *r);

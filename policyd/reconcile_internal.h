@@ -4,6 +4,7 @@
 #define POLICYD_RECONCILE_INTERNAL_H
 
 #include "policyd/reconcile.h"
+#include "policyd/tamper.h"
 
 /* Which chains of a group there are: one per direction and end that some profile has used. */
 struct group_chains {

@@ -143,9 +143,14 @@ void surroundings_change_known(struct txn *t, const struct member_change *change
 		txn_discard_element(t, set, key_of_addr(&change->member.addr), NULL);
 }
 
-void surroundings_forget(struct surroundings *s)
+void surroundings_distrust(struct surroundings *s)
 {
 	s->nodes_stand = s->tunnels_stand = false;
+}
+
+void surroundings_forget(struct surroundings *s)
+{
+	surroundings_distrust(s);
 	if (s->every_pod)
 		s->every_pod->refs--;
 	s->every_pod = NULL;

@@ -23,6 +23,9 @@ void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster 
 bool surroundings_want_known(struct surroundings *s, struct txn *t, struct cluster *c, const struct local_pod *pod);
 void surroundings_change_known(struct txn *t, const struct member_change *change);
 
+/* Somebody changed the sets of nodes or tunnels: they are put again. */
+void surroundings_distrust(struct surroundings *s);
+
 /* The kernel is to be told everything again. */
 void surroundings_forget(struct surroundings *s);
 

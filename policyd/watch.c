@@ -1,48 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plugin changes the table too: pods' own chains and the elements of the static sets are its, at ADD and DEL. So:
+ * Theory of the watch
  *
- *	the table, a static chain or its rules, what program.h names    only the daemon (and an ADD that repairs, which closes every
- *	                                                                pod): everything is built anew
- *	the rule of a chain of a pod that is attached                   put again, if the pod store still has the attachment
+ * The kernel tells of every transaction on nftables. The plugin is a legitimate stranger: pods' own chains and elements are its, at
+ * ADD and DEL. So what a stranger's change means depends on what it touched:
  *
- * A lost notification (ENOBUFS) counts as the worst. Elements of the static sets are not watched: an ADD and a thief look alike
- * there.
+ *	the table                                                   closed (reconcile_static.c), and everything is built anew
+ *	a static chain; the sets of nodes and tunnels               put again
+ *	what program.h names                                        everything is built anew
+ *	the chain of an attached pod, an element with its           put again, if the pod store still has the attachment, which
+ *	address or port                                             is read under the lock that ADD and DEL hold
+ *	anything else                                               a new pod's, or nobody's
+ *
+ * What is not told is found by counting. Generations of the ruleset have consecutive numbers, whoever commits, and each is
+ * told when it is there; ours too. A number that was not heard is a transaction that was lost (a full socket, mostly: ENOBUFS). The
+ * kernel is asked for the present number now and then, which costs some microseconds whatever the size of the table; a number is
+ * visible somewhat before its notifications are queued, so one that is missing is given some time.
+ *
+ * Tables of an owner (NFT_TABLE_F_OWNER, 5.12, and NFT_TABLE_F_PERSIST, 6.9) were tried on 6.18, for `nft flush ruleset` leaves them
+ * alone while the owner's socket is open. They are no use here. Nobody but the owner may then write: the plugin's batch is refused with
+ * EPERM, so that a daemon that is stopped or hangs would keep every pod from being started, and one that lives would have to
+ * do every ADD's work; an owner cannot give the flag back (EOPNOTSUPP). And when the daemon ends, the table that persists is
+ * anybody's, and goes with the next flush, just when nobody watches. Sets cannot be shared between tables, so half of the
+ * ruleset cannot be owned either.
  */
 #include "policyd/watch.h"
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "moat/log.h"
 #include "moat/ruleset.h"
+#include "moat/table_event.h"
 
-#define RECEIVE_BYTES (1 << 20) /* a flush of 250 pods emits some 1,800 notifications of 100–200 bytes, each an skb of its own */
-
-/* The string attribute of this type; NULL if it is not there or not terminated. */
-static const char *string_attr(const struct nlmsghdr *nlh, uint16_t type)
-{
-	const char *p = (const char *)nlh + NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct nfgenmsg));
-	const char *end = (const char *)nlh + nlh->nlmsg_len;
-
-	while (p + NLA_HDRLEN <= end) {
-		const struct nlattr *attr = (const struct nlattr *)p;
-
-		if (attr->nla_len < NLA_HDRLEN || p + attr->nla_len > end)
-			break;
-		if ((attr->nla_type & NLA_TYPE_MASK) == type)
-			return memchr(p + NLA_HDRLEN, '\0', attr->nla_len - NLA_HDRLEN) ? p + NLA_HDRLEN : NULL;
-		p += NLA_ALIGN(attr->nla_len);
-	}
-	return NULL;
-}
+#define RECEIVE_BYTES (4 << 20) /* a transaction of some 20,000 rules; less room only means more full checks */
+#define LOCK_RETRY_MS 2
+#define LOCK_ATTEMPTS 25        /* plugins hold it for some milliseconds */
+#define LOCK_STUCK_MS 250
+#define AT_ONCE 4               /* pods */
+#define STILL_ON_ITS_WAY_MS 100
+#define WAITED_US 50            /* the loop waited for an event, and did not find one that had come before */
+#define PLUGIN "moat"           /* as the kernel calls the process */
 
 static bool is_static_chain(const char *name)
 {
@@ -52,90 +57,346 @@ static bool is_static_chain(const char *name)
 	return false;
 }
 
-/* A chain, or a rule in it. */
-static void on_chain(struct watch *w, const char *chain, bool *surprise)
+static bool is_one_of(const struct set_spec *const sets[], size_t n, const char *name)
 {
-	bool current;
-
-	if (is_static_chain(chain) || (program_owns_name(chain, w->reconcile->epoch, &current) && current))
-		*surprise = true;
-	else
-		reconcile_distrust_chain(w->reconcile, chain);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(sets[i]->name, name))
+			return true;
+	return false;
 }
 
-static void on_message(struct watch *w, const struct nlmsghdr *nlh, bool *surprise)
+/* Sets whose elements are pods', so that the plugin edits them too. */
+static bool is_of_pods(const char *name)
 {
-	const struct nfgenmsg *nfg = (const struct nfgenmsg *)NLMSG_DATA(nlh);
-	const char *table, *name;
+	static const struct set_spec *const sets[] = {
+		&set_ports,	  &set_bridge_ports, &set_pods[0],     &set_pods[1],      &set_own[0],	     &set_own[1],
+		&set_self[0],	  &set_self[1],      &set_open_node[0], &set_open_node[1], &map_from_pod[0], &map_from_pod[1],
+		&map_from_addr[0], &map_from_addr[1], &map_to_pod[0],   &map_to_pod[1],
+	};
+
+	return is_one_of(sets, ARRAY_SIZE(sets), name);
+}
+
+/* Sets that nobody edits. */
+static bool is_fixed(const char *name)
+{
+	static const struct set_spec *const sets[] = {&set_tunnel_protocols, &set_extensions};
+
+	return is_one_of(sets, ARRAY_SIZE(sets), name);
+}
+
+/* Sets that tell of the node's surroundings: only the daemon edits them; tunnel_ports an ADD too. */
+static bool is_of_surroundings(const char *name)
+{
+	static const struct set_spec *const sets[] = {
+		&set_nodes[0], &set_nodes[1], &set_unsettled[0], &set_unsettled[1], &set_tunnel_ports,
+	};
+
+	return is_one_of(sets, ARRAY_SIZE(sets), name);
+}
+
+/* The daemon's own, with what program.h names. */
+static bool is_known(const char *name)
+{
+	static const struct set_spec *const sets[] = {&set_known[0], &set_known[1]};
+
+	return is_one_of(sets, ARRAY_SIZE(sets), name);
+}
+
+static bool is_of_program(const struct watch *w, const char *name)
+{
 	bool current;
 
-	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*nfg)) ||
-	    nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || nfg->nfgen_family != NFPROTO_INET)
+	return program_owns_name(name, w->reconcile->epoch, &current) && current;
+}
+
+static void note(struct heard_change *c, const char *what, const char *name)
+{
+	if (!c->what[0])
+		snprintf(c->what, sizeof(c->what), "%s %s", what, name);
+}
+
+/*
+ * The static part was touched. It is put at the first word of it, while the stranger's transaction is still being told and so
+ * holds the lock of transactions: ours is the next.
+ */
+static void bar(struct watch *w)
+{
+	struct reconcile *r = w->reconcile;
+	struct err err;
+
+	if (w->change.static_part)
 		return;
-	table = string_attr(nlh, NFTA_TABLE_NAME); /* the same number in every object's attributes */
-	if (!table || strcmp(table, TABLE_NAME) != 0)
+	w->change.static_part = true;
+	if (reconcile_bar(r, &err) == 0) {
+		w->change.barred_us = r->guarded_us;
 		return;
-	switch (nlh->nlmsg_type & 0xff) {
-	case NFT_MSG_NEWTABLE:
-	case NFT_MSG_DELTABLE:
-		*surprise = true;
+	}
+	log_warn("not-barred error=\"%s\" action=rebuild", err.text);
+	r->static_changed = true;
+	reconcile_distrust(r);
+}
+
+/* Pods were touched. A few are put at once, as the static part is; many in one transaction, when all of them are known. */
+static void on_pods(struct watch *w)
+{
+	size_t known = w->change.pods;
+
+	w->change.pods = w->reconcile->suspects.n;
+	if (w->reconcile->built && w->change.pods > known && w->change.pods <= AT_ONCE)
+		reconcile_restore(w->reconcile, false);
+}
+
+/* A chain, or a rule in it. */
+static void on_chain(struct watch *w, const char *chain)
+{
+	if (is_static_chain(chain))
+		bar(w);
+	else if (is_of_program(w, chain))
+		w->change.rebuild = true;
+	else if (reconcile_suspect_chain(w->reconcile, chain))
+		on_pods(w);
+	else
+		return;
+	note(&w->change, "change of chain", chain);
+}
+
+struct elements_heard {
+	struct reconcile *reconcile;
+	bool matter;
+};
+
+static void on_element(const struct element *e, void *arg)
+{
+	struct elements_heard *heard = arg;
+
+	heard->matter |= reconcile_suspect_element(heard->reconcile, e->key, e->key_len);
+}
+
+static void on_elements(struct watch *w, const struct table_event *e)
+{
+	struct elements_heard heard = {.reconcile = w->reconcile};
+
+	if (is_of_pods(e->name)) {
+		elements_each(e->elements, on_element, &heard);
+		if (heard.matter)
+			on_pods(w);
+	} else if (is_fixed(e->name)) {
+		bar(w);
+		heard.matter = true;
+	} else if (is_of_surroundings(e->name)) {
+		w->change.surroundings = heard.matter = true;
+	} else if (is_known(e->name) || is_of_program(w, e->name)) {
+		w->change.rebuild = heard.matter = true;
+	}
+	if (heard.matter)
+		note(&w->change, "change of elements of", e->name);
+}
+
+/* How long the loop has waited in the poll that ends with what is handled now; needs UV_METRICS_IDLE_TIME. */
+static uint64_t waited_us(const struct watch *w)
+{
+	return (uv_metrics_idle_time(w->events.loop) - w->idle_ns) / 1000;
+}
+
+/*
+ * When the kernel told of what is being read now. If the loop waited for it, that is when it woke. Else it had come while the loop
+ * was at work: after it had woken the time before.
+ */
+static uint64_t told_at(const struct watch *w)
+{
+	uint64_t waited = waited_us(w);
+
+	return waited < WAITED_US ? w->woken_us : w->polled_us + waited;
+}
+
+/* The transaction is whole: what it did, and whose it was. The plugin repairs and is no stranger. */
+static void on_generation(struct watch *w, const struct table_event *e)
+{
+	struct heard_change change = w->change;
+	char by[64] = "";
+
+	w->change = (struct heard_change){.static_part = false};
+	reconcile_forget_restored(w->reconcile);
+	w->lost |= (int32_t)(e->generation - w->heard) > 1;
+	if ((int32_t)(e->generation - w->heard) > 0)
+		w->heard = e->generation;
+	if (change.rebuild)
+		reconcile_distrust(w->reconcile);
+	w->reconcile->pods_unsure |= change.everybody;
+	if (!change.what[0])
+		return;
+	w->disturbed = true;
+	if (e->process[0])
+		snprintf(by, sizeof(by), "%s[%u]", e->process, e->pid);
+	if (!strcmp(e->process, PLUGIN))
+		return;
+	if (change.surroundings) {
+		surroundings_distrust(&w->reconcile->surroundings);
+		w->wants_run = true;
+	}
+	tamper_found(&w->tamper, false, told_at(w), change.what, by);
+	if (change.barred_us && (change.everybody || !change.pods)) /* all is closed by that */
+		tamper_repaired(&w->tamper, change.barred_us);
+}
+
+static void on_message(struct watch *w, const struct nlmsghdr *nlh)
+{
+	struct table_event e;
+
+	if (!table_event_parse(nlh, &e))
+		return;
+	switch (e.kind) {
+	case TABLE_EVENT_TABLE:
+		bar(w);
+		w->change.rebuild = w->change.everybody = true;
+		snprintf(w->change.what, sizeof(w->change.what), "%s of table inet %s", e.added ? "change" : "deletion", TABLE_NAME);
 		break;
-	case NFT_MSG_NEWCHAIN:
-	case NFT_MSG_DELCHAIN:
-		name = string_attr(nlh, NFTA_CHAIN_NAME);
-		if (name)
-			on_chain(w, name, surprise);
+	case TABLE_EVENT_CHAIN:
+	case TABLE_EVENT_RULE:
+		on_chain(w, e.name);
 		break;
-	case NFT_MSG_NEWRULE:
-	case NFT_MSG_DELRULE:
-		name = string_attr(nlh, NFTA_RULE_CHAIN);
-		if (name)
-			on_chain(w, name, surprise);
+	case TABLE_EVENT_SET:
+		if (!e.added && is_of_program(w, e.name)) {
+			w->change.rebuild = true;
+			note(&w->change, "deletion of set", e.name);
+		}
 		break;
-	case NFT_MSG_DELSET:
-	case NFT_MSG_NEWSETELEM:
-	case NFT_MSG_DELSETELEM:
-		name = string_attr(nlh, NFTA_SET_NAME); /* likewise NFTA_SET_ELEM_LIST_SET */
-		if (name && program_owns_name(name, w->reconcile->epoch, &current) && current)
-			*surprise = true;
+	case TABLE_EVENT_ELEMENTS:
+		on_elements(w, &e);
+		break;
+	case TABLE_EVENT_GENERATION:
+		on_generation(w, &e);
 		break;
 	}
+}
+
+/* Everything that the socket has. */
+static void hear(struct watch *w)
+{
+	char buf[32768];
+	ssize_t got;
+
+	while ((got = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT)) != 0) {
+		if (got < 0 && errno != EINTR && errno != ENOBUFS)
+			break;
+		w->lost |= got < 0 && errno == ENOBUFS;
+		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; got > 0 && NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got))
+			on_message(w, nlh);
+	}
+}
+
+/* Something happened that nobody told: everything is looked at, and put anew. */
+static void check_everything(struct watch *w)
+{
+	struct err damage;
+
+	w->lost = false;
+	w->disturbed = true;
+	log_warn("notifications-lost action=rebuild");
+	if (ruleset_prove(&w->reconcile->nl, TABLE_INET, &damage) < 0)
+		tamper_found(&w->tamper, true, w->well_us, damage.text, "");
+	w->reconcile->pods_unsure = true;
+	reconcile_distrust(w->reconcile);
+}
+
+static void on_again(uv_timer_t *timer);
+
+static void act(struct watch *w)
+{
+	struct reconcile *r = w->reconcile;
+
+	if (w->lost)
+		check_everything(w);
+	if (!w->disturbed)
+		return;
+	if (!r->built || w->wants_run)
+		w->found(w->arg);
+	w->wants_run = false;
+	w->disturbed = !reconcile_restore(r, w->tamper.open && w->attempts > LOCK_ATTEMPTS);
+	reconcile_forget_restored(r);
+	w->attempts = w->disturbed ? w->attempts + 1 : 0;
+	if (w->disturbed)
+		uv_timer_start(&w->again, on_again, w->attempts > LOCK_ATTEMPTS ? LOCK_STUCK_MS : LOCK_RETRY_MS, 0);
+	if (r->built)
+		watch_settled(w);
+}
+
+static void on_again(uv_timer_t *timer)
+{
+	struct watch *w = timer->data;
+
+	hear(w);
+	act(w);
 }
 
 static void on_readable(uv_poll_t *handle, int status, int events)
 {
 	struct watch *w = handle->data;
-	bool surprise = false;
-	char buf[16384];
-	ssize_t got;
 
 	(void)events;
 	if (status < 0) /* an overrun is an error of the socket, at which libuv stops polling for good */
 		uv_poll_start(handle, UV_READABLE, on_readable);
-	while ((got = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT)) != 0) {
-		if (got < 0 && errno != EINTR && errno != ENOBUFS)
-			break;
-		surprise |= got < 0 && errno == ENOBUFS;
-		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; got > 0 && NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got))
-			on_message(w, nlh, &surprise);
+	hear(w);
+	act(w);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+	struct watch *w = timer->data;
+
+	hear(w);
+	if ((int32_t)(w->expected - w->heard) > 0) {
+		w->lost = true;
+		w->heard = w->expected;
 	}
-	if (surprise && w->reconcile->built) {
-		log_warn("stranger-at-the-table action=rebuild");
-		reconcile_distrust(w->reconcile);
+	act(w);
+}
+
+void watch_look(struct watch *w)
+{
+	uint32_t present;
+
+	if (table_generation(&w->reconcile->nl, &present) < 0)
+		return;
+	hear(w);
+	if ((int32_t)(present - w->heard) > 0 && !uv_is_active((uv_handle_t *)&w->late)) {
+		w->expected = present;
+		uv_timer_start(&w->late, on_late, STILL_ON_ITS_WAY_MS, 0);
+	} else if (!w->lost && !w->tamper.open) {
+		w->well_us = tamper_now_us();
 	}
-	if (surprise || w->reconcile->pending.n)
-		w->found(w->arg);
+	act(w);
+}
+
+void watch_settled(struct watch *w)
+{
+	if (!w->reconcile->suspects.n)
+		tamper_repaired(&w->tamper, w->reconcile->guarded_us);
+}
+
+static void on_before_poll(uv_prepare_t *handle)
+{
+	struct watch *w = handle->data;
+
+	w->woken_us = w->polled_us + waited_us(w);
+	w->idle_ns = uv_metrics_idle_time(handle->loop);
+	w->polled_us = tamper_now_us();
 }
 
 /*
- * Our own changes are filtered out in the kernel: all messages of one datagram come from one transaction, so the first one's
- * sender is everybody's. A rebuild of large sets would overrun the socket otherwise, which would mean another rebuild.
+ * Of our own changes only the generation is heard; all messages of one datagram come from one transaction, so the first one's sender
+ * is everybody's, and the generation has a datagram of its own. A rebuild of large sets would overrun the socket
+ * otherwise, which would mean another rebuild.
  */
 static int ignore_own(int fd, uint32_t portid)
 {
+	/* loads are big-endian, the fields are the host's */
 	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN), 3, 0),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(portid), 0, 1), /* loads are big-endian, the field is the host's */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(portid), 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
 	};
@@ -144,31 +405,50 @@ static int ignore_own(int fd, uint32_t portid)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
-int watch_start(struct watch *w, struct reconcile *r, uv_loop_t *loop, void (*found)(void *arg), void *arg, struct err *err)
+static int open_socket(struct watch *w, struct err *err)
 {
 	static const int group = NFNLGRP_NFTABLES, bytes = RECEIVE_BYTES;
 	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
+	int code;
 
-	w->reconcile = r;
-	w->found = found;
-	w->arg = arg;
 	w->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
 	if (w->fd < 0 || bind(w->fd, (struct sockaddr *)&self, sizeof(self)) < 0 ||
-	    ignore_own(w->fd, r->nl.portid) < 0 ||
+	    ignore_own(w->fd, w->reconcile->nl.portid) < 0 ||
 	    setsockopt(w->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
 		return err_errno(err, errno, "watch nftables");
 	if (setsockopt(w->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
-		setsockopt(w->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)); /* less room only means more full checks */
+		setsockopt(w->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	code = table_generation(&w->reconcile->nl, &w->heard);
+	return code < 0 ? err_errno(err, -code, "ask for the generation of nftables") : 0;
+}
+
+int watch_start(struct watch *w, struct reconcile *r, uv_loop_t *loop, void (*found)(void *arg), void *arg, struct err *err)
+{
+	w->reconcile = r;
+	w->found = found;
+	w->arg = arg;
+	w->well_us = w->polled_us = tamper_now_us();
+	if (open_socket(w, err) < 0)
+		return -err->code;
 	uv_poll_init(loop, &w->events, w->fd);
-	w->events.data = w;
+	uv_prepare_init(loop, &w->before_poll);
+	uv_timer_init(loop, &w->again);
+	uv_timer_init(loop, &w->late);
+	w->events.data = w->before_poll.data = w->again.data = w->late.data = w;
 	uv_poll_start(&w->events, UV_READABLE, on_readable);
+	uv_prepare_start(&w->before_poll, on_before_poll);
+	w->started = true;
 	return 0;
 }
 
-void watch_close_handle(struct watch *w)
+void watch_close_handles(struct watch *w)
 {
-	if (w->fd >= 0)
-		uv_close((uv_handle_t *)&w->events, NULL);
+	uv_handle_t *handles[] = {(uv_handle_t *)&w->events, (uv_handle_t *)&w->before_poll, (uv_handle_t *)&w->again,
+				  (uv_handle_t *)&w->late};
+
+	for (size_t i = 0; w->started && i < ARRAY_SIZE(handles); i++)
+		uv_close(handles[i], NULL);
+	w->started = false;
 }
 
 void watch_done(struct watch *w)

@@ -25,6 +25,15 @@ bool pod_owns_chain(const struct attachment *a, const char *chain); /* is it one
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);
 
 /*
+ * Of that, only what makes a packet of the pod's, or to it, be lost where the dispatch maps have no verdict for it: closed
+ * altogether if they are empty, as it was if they are not.
+ */
+void pod_bar(struct txn *t, const struct attachment *a);
+
+/* Of that, only the elements: of a pod whose chains are there. */
+void pod_put_elements(struct txn *t, const struct attachment *a);
+
+/*
  * Queues the swap of one direction to another target: touches rules only (swap discipline). Fails at commit with
  * -ENOENT if the attachment was withdrawn meanwhile: a late writer opens nothing.
  */
@@ -32,6 +41,12 @@ void pod_put_target(struct txn *t, const struct attachment *a, enum direction d,
 
 /* Queues that the pod always reaches its own node (mode standard), or no longer does. */
 void pod_open_node(struct txn *t, const struct attachment *a, bool open);
+
+/*
+ * Queues the removal of the pod's elements that the kernel has with another verdict than the pod's own chain: pod_put in the same
+ * transaction puts the right ones.
+ */
+void pod_evict(struct txn *t, struct nl *nl, const struct attachment *a);
 
 /* The target of a pod without confirmed policy: closed, or told only (preview, audit). */
 const char *pod_closed_target(enum mode mode, enum direction d);

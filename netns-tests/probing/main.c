@@ -20,6 +20,8 @@ static const struct mode {
 	{ "hold", probe_hold, "tcp|udp ADDR PORT [--dead MS] [--source ADDR] [--sport PORT]" },
 	{ "flood", probe_flood, "udp ADDR PORT --rate PER_SECOND --seconds N [--sport PORT]" },
 	{ "count", probe_count, "udp ADDR PORT" },
+	{ "bursts", probe_bursts, "udp ADDR PORT --rate PER_SECOND [--pause MS]" },
+	{ "ear", probe_ear, "PID nftables|route hard|deaf" },
 	{ "raw", probe_raw,
 	  "tcp|udp|icmp6|NUMBER --saddr ADDR --daddr ADDR [--sport N] [--dport N] [--flags SAFRP] [--seq N] [--ack N]\n"
 	  "             [--payload TEXT] [--fragment BYTES] [--count N] [--hops N] [--type N]" },

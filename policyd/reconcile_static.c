@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Closed first, when the table or a part of it is gone.
+ *
+ *	bar       the static part, and every pod's port and addresses, in one small batch: without the dispatch maps' elements a
+ *	          packet of theirs is lost; what is left of the maps goes on to work
+ *	pods      what is missing of a pod is put, closed; what stands of it stands
+ *
+ * Who deletes a table with nft ends soon after, and the kernel then waits for an RCU grace period under the lock that every
+ * transaction needs (nft_rcv_nl_event, 10–20 ms). So the bar is sent at once, before anything is read: mostly it is
+ * in time, and what follows may wait.
+ */
+#include <string.h>
+
+#include "moat/dump.h"
+#include "moat/log.h"
+#include "moat/pod.h"
+#include "moat/podstore.h"
+#include "moat/ruleset.h"
+#include "moat/table.h"
+#include "policyd/reconcile_internal.h"
+
+/* DEL came and the link may still be there: closed, without addresses. */
+static void bar_port(const struct attachment *closing, void *t)
+{
+	struct attachment port = *closing;
+
+	port.n_addrs = 0;
+	pod_bar(t, &port);
+}
+
+int reconcile_bar(struct reconcile *r, struct err *err)
+{
+	struct txn *t = txn_new();
+	int code;
+
+	ruleset_put(t, TABLE_INET);
+	if (cluster_tunnel_ports(r->cluster)->n)
+		ruleset_put_tunnel_ports(t, &r->nl, cluster_tunnel_ports(r->cluster), true);
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
+		pod_bar(t, pod->attachment);
+	podstore_each_closing(bar_port, NULL, t, NULL);
+	code = reconcile_commit_locked(r, t, err);
+	if (code == 0) {
+		r->static_changed = false;
+		r->guarded_us = tamper_now_us();
+	}
+	return code;
+}
+
+/* Names of the chains that stand. */
+struct standing {
+	char name[CHAIN_NAME_MAX];
+	UT_hash_handle hh;
+};
+
+static void add_standing(const char *name, void *arg)
+{
+	struct standing **all = arg, *s = mem_zalloc(sizeof(*s));
+
+	strncpy(s->name, name, sizeof(s->name) - 1);
+	HASH_ADD_STR(*all, name, s);
+}
+
+static void standing_free(struct standing **all)
+{
+	struct standing *s, *next;
+
+	HASH_ITER(hh, *all, s, next) {
+		HASH_DEL(*all, s);
+		free(s);
+	}
+}
+
+static bool has_its_chains(struct standing *all, const struct attachment *a)
+{
+	char name[CHAIN_NAME_MAX];
+	struct standing *found = NULL;
+
+	for (int d = 0; d < DIRECTION_COUNT; d++) {
+		pod_chain_name((enum direction)d, a, name);
+		HASH_FIND_STR(all, name, found);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* What nobody has compiled yet has the mode of its ADD. */
+static enum mode mode_of(const struct local_pod *pod)
+{
+	return pod->profile[INGRESS] ? pod->mode : pod->attachment->mode;
+}
+
+static void put_missing(struct txn *t, struct standing *standing, const struct local_pod *pod)
+{
+	const char *target[DIRECTION_COUNT];
+
+	if (has_its_chains(standing, pod->attachment)) {
+		pod_put_elements(t, pod->attachment);
+		return;
+	}
+	for (int d = 0; d < DIRECTION_COUNT; d++)
+		target[d] = pod_closed_target(mode_of(pod), (enum direction)d);
+	pod_put(t, pod->attachment, target);
+}
+
+/* Who holds the lock for long must not keep everybody barred: without it, one that DEL withdraws may be put, closed, and is a stray then. */
+static int ensure_pods(struct reconcile *r, struct err *err)
+{
+	CLEAN_CLOSE int lock = podstore_lock(RECONCILE_LOCK_WAIT_MS, NULL);
+	CLEAN(standing_free) struct standing *standing = NULL;
+	int unused, code = dump_chains(&r->nl, add_standing, &standing);
+	struct txn *t;
+
+	if (code < 0)
+		return err_errno(err, -code, "list the chains of table inet moat");
+	t = txn_new();
+	podstore_each_closing(bar_port, NULL, t, NULL);
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
+		if (!reconcile_was_withdrawn(pod, &unused))
+			put_missing(t, standing, pod);
+	code = reconcile_commit_locked(r, t, err);
+	if (code == -EEXIST || code == -EBUSY) { /* somebody gave an element another verdict: one by one, with what is in the way gone */
+		reconcile_suspect_all(r);
+		code = 0;
+	}
+	if (code == 0) {
+		r->pods_unsure = false;
+		r->guarded_us = tamper_now_us();
+	}
+	return code;
+}
+
+int reconcile_guard(struct reconcile *r, struct err *err)
+{
+	struct err damage;
+	int code = 0;
+
+	if (r->static_changed || ruleset_prove(&r->nl, TABLE_INET, &damage) < 0) {
+		log_warn("ruleset-rewritten reason=\"%s\"", r->static_changed ? "somebody changed it" : damage.text);
+		r->pods_unsure = true;
+		code = reconcile_bar(r, err);
+	}
+	return code == 0 && r->pods_unsure ? ensure_pods(r, err) : code;
+}

@@ -6,12 +6,12 @@
  */
 #include "moat/conntrack.h"
 
-#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <string.h>
 
+#include "attr_internal.h"
 #include "moat/nl.h"
 
 #define PLAIN_DUMP_MAX 4096 /* entries per address asked for; a plain dump copies some 0.4 µs each, a walk of the default table takes as long as 500–1,000 of them */
@@ -44,12 +44,10 @@ static struct nlmsghdr *request(void *scratch, uint16_t type, uint16_t flags, ui
 
 static void read_address(const struct nlattr *attr, uint8_t family, struct addr *ret)
 {
-	size_t len = family == AF_INET ? 4 : 16;
+	struct addr a = {.family = family};
 
-	if (mnl_attr_get_payload_len(attr) < len)
-		return;
-	ret->family = family;
-	memcpy(ret->bytes, mnl_attr_get_payload(attr), len);
+	if (attr_bytes(attr, a.bytes, addr_len(&a)))
+		*ret = a;
 }
 
 static void read_tuple(const struct nlattr *tuple, struct addr *source, struct addr *destination, uint16_t *source_port,
@@ -70,9 +68,9 @@ static void read_tuple(const struct nlattr *tuple, struct addr *source, struct a
 		} else if (mnl_attr_get_type(part) == CTA_TUPLE_PROTO) {
 			mnl_attr_for_each_nested(attr, part) {
 				switch (mnl_attr_get_type(attr)) {
-				case CTA_PROTO_NUM: *protocol = mnl_attr_get_u8(attr); break;
-				case CTA_PROTO_SRC_PORT: *source_port = ntohs(mnl_attr_get_u16(attr)); break;
-				case CTA_PROTO_DST_PORT: *destination_port = ntohs(mnl_attr_get_u16(attr)); break;
+				case CTA_PROTO_NUM: attr_bytes(attr, protocol, 1); break;
+				case CTA_PROTO_SRC_PORT: *source_port = attr_be16(attr, 0); break;
+				case CTA_PROTO_DST_PORT: *destination_port = attr_be16(attr, 0); break;
 				}
 			}
 		}
@@ -95,6 +93,11 @@ static bool concerns(const struct sweep *s, const struct conntrack_flow *flow)
 	       is_one(s, &flow->reply_destination);
 }
 
+static bool put_again(struct nlmsghdr *nlh, size_t size, uint16_t type, const struct nlattr *attr)
+{
+	return mnl_attr_put_check(nlh, size, type, mnl_attr_get_payload_len(attr), mnl_attr_get_payload(attr));
+}
+
 /* By its own tuple, zone and number: exactly this entry, or one that is gone. */
 static int delete_entry(struct sweep *s, uint8_t family, const struct nlattr *tuple, const struct nlattr *zone, const struct nlattr *id)
 {
@@ -102,11 +105,9 @@ static int delete_entry(struct sweep *s, uint8_t family, const struct nlattr *tu
 	struct nlmsghdr *nlh = request(scratch, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
 	int code;
 
-	mnl_attr_put(nlh, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(tuple), mnl_attr_get_payload(tuple));
-	if (zone)
-		mnl_attr_put(nlh, CTA_ZONE, mnl_attr_get_payload_len(zone), mnl_attr_get_payload(zone));
-	if (id)
-		mnl_attr_put(nlh, CTA_ID, mnl_attr_get_payload_len(id), mnl_attr_get_payload(id));
+	if (!put_again(nlh, sizeof(scratch), CTA_TUPLE_ORIG | NLA_F_NESTED, tuple) ||
+	    (zone && !put_again(nlh, sizeof(scratch), CTA_ZONE, zone)) || (id && !put_again(nlh, sizeof(scratch), CTA_ID, id)))
+		return -EBADMSG;
 	code = nl_request(s->deleter, nlh, NULL, NULL);
 	if (code == 0)
 		s->deleted++;
@@ -115,7 +116,7 @@ static int delete_entry(struct sweep *s, uint8_t family, const struct nlattr *tu
 
 static int on_entry(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	const struct nfgenmsg *nfg = attr_header(nlh, sizeof(*nfg));
 	struct sweep *s = arg;
 	struct conntrack_flow flow = {0};
 	const struct nlattr *attr, *tuple = NULL, *zone = NULL, *id = NULL;
@@ -140,18 +141,16 @@ static int on_entry(const struct nlmsghdr *nlh, void *arg)
 			break;
 		}
 	}
-	if (!tuple || !concerns(s, &flow) || (s->match && !s->match(&flow, s->arg)))
+	if (!nfg || !tuple || !concerns(s, &flow) || (s->match && !s->match(&flow, s->arg)))
 		return 0;
 	return delete_entry(s, nfg->nfgen_family, tuple, zone, id);
 }
 
 static int on_stats(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct nlattr *attr;
+	uint32_t *entries = arg;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == CTA_STATS_GLOBAL_ENTRIES)
-			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
+	*entries = attr_be32(attr_of(nlh, sizeof(struct nfgenmsg), CTA_STATS_GLOBAL_ENTRIES), *entries);
 	return 0;
 }
 

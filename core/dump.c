@@ -3,13 +3,13 @@
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
-#include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-#include "txn_internal.h"
+#include "attr_internal.h"
+#include "moat/txn.h"
 
 struct names {
 	uint16_t table_attr, name_attr;
@@ -20,15 +20,9 @@ struct names {
 static int on_name(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct names *names = arg;
-	const char *table = NULL, *name = NULL;
-	const struct nlattr *attr;
+	const char *table = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), names->table_attr));
+	const char *name = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), names->name_attr));
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) == names->table_attr)
-			table = mnl_attr_get_str(attr);
-		else if (mnl_attr_get_type(attr) == names->name_attr)
-			name = mnl_attr_get_str(attr);
-	}
 	if (table && name && !strcmp(table, TABLE_NAME))
 		names->fn(name, names->arg);
 	return 0;
@@ -61,23 +55,17 @@ struct keys {
 
 static int on_elements(const struct nlmsghdr *nlh, void *arg)
 {
+	const struct nlattr *list = attr_of(nlh, sizeof(struct nfgenmsg), NFTA_SET_ELEM_LIST_ELEMENTS), *element;
 	const struct keys *keys = arg;
-	struct nftnl_set *s = MUST(nftnl_set_alloc());
-	struct nftnl_set_elems_iter *iter;
-	struct nftnl_set_elem *e;
 
-	if (nftnl_set_elems_nlmsg_parse(nlh, s) == 0) {
-		iter = MUST(nftnl_set_elems_iter_create(s));
-		while ((e = nftnl_set_elems_iter_next(iter))) {
-			uint32_t len;
-			const void *key = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &len);
+	if (!list)
+		return 0;
+	mnl_attr_for_each_nested(element, list) {
+		const struct nlattr *key = attr_in(attr_in(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
 
-			if (key)
-				keys->fn(key, len, keys->arg);
-		}
-		nftnl_set_elems_iter_destroy(iter);
+		if (key && mnl_attr_get_payload_len(key))
+			keys->fn(mnl_attr_get_payload(key), mnl_attr_get_payload_len(key), keys->arg);
 	}
-	nftnl_set_free(s);
 	return 0;
 }
 
@@ -94,22 +82,19 @@ int dump_elements(struct nl *nl, const char *set, dump_key_fn fn, void *arg)
 	return code == -ENOENT ? 0 : code;
 }
 
-static int add_packets(struct nftnl_expr *e, void *arg)
-{
-	uint64_t *packets = arg;
-
-	if (!strcmp(nftnl_expr_get_str(e, NFTNL_EXPR_NAME), "counter"))
-		*packets += nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_PACKETS);
-	return 0;
-}
-
 static int on_counter(const struct nlmsghdr *nlh, void *arg)
 {
-	struct nftnl_rule *rule = MUST(nftnl_rule_alloc());
+	const struct nlattr *list = attr_of(nlh, sizeof(struct nfgenmsg), NFTA_RULE_EXPRESSIONS), *expr;
+	uint64_t *packets = arg;
 
-	if (nftnl_rule_nlmsg_parse(nlh, rule) == 0)
-		nftnl_expr_foreach(rule, add_packets, arg);
-	nftnl_rule_free(rule);
+	if (!list)
+		return 0;
+	mnl_attr_for_each_nested(expr, list) {
+		const char *name = attr_text(attr_in(expr, NFTA_EXPR_NAME));
+
+		if (name && !strcmp(name, "counter"))
+			*packets += attr_be64(attr_in(attr_in(expr, NFTA_EXPR_DATA), NFTA_COUNTER_PACKETS), 0);
+	}
 	return 0;
 }
 

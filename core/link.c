@@ -11,48 +11,29 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attr_internal.h"
 #include "moat/nl.h"
 #include "moat/text.h"
 
-static void read_kind(const struct nlattr *info, struct link *link)
+static void copy_text(const char *text, char *ret, size_t size)
 {
-	const struct nlattr *attr;
-
-	mnl_attr_for_each_nested(attr, info)
-		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-			strncpy(link->kind, mnl_attr_get_str(attr), sizeof(link->kind) - 1);
+	snprintf(ret, size, "%s", text ? text : "");
 }
 
 static int on_link(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	const struct ifinfomsg *ifi = attr_header(nlh, sizeof(*ifi));
+	const size_t header = sizeof(*ifi);
 	struct link *link = arg;
-	const struct nlattr *attr;
 
-	if (nlh->nlmsg_type != RTM_NEWLINK)
+	if (nlh->nlmsg_type != RTM_NEWLINK || !ifi)
 		return 0;
-	memset(link, 0, sizeof(*link));
-	link->peer_nsid = -1;
 	link->index = (uint32_t)ifi->ifi_index;
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
-		switch (mnl_attr_get_type(attr)) {
-		case IFLA_IFNAME:
-			strncpy(link->name, mnl_attr_get_str(attr), sizeof(link->name) - 1);
-			break;
-		case IFLA_LINK:
-			link->peer_index = mnl_attr_get_u32(attr);
-			break;
-		case IFLA_LINK_NETNSID:
-			link->peer_nsid = (int32_t)mnl_attr_get_u32(attr);
-			break;
-		case IFLA_MASTER:
-			link->master_index = mnl_attr_get_u32(attr);
-			break;
-		case IFLA_LINKINFO:
-			read_kind(attr, link);
-			break;
-		}
-	}
+	copy_text(attr_text(attr_of(nlh, header, IFLA_IFNAME)), link->name, sizeof(link->name));
+	copy_text(attr_text(attr_in(attr_of(nlh, header, IFLA_LINKINFO), IFLA_INFO_KIND)), link->kind, sizeof(link->kind));
+	link->peer_index = attr_u32(attr_of(nlh, header, IFLA_LINK), 0);
+	link->peer_nsid = (int32_t)attr_u32(attr_of(nlh, header, IFLA_LINK_NETNSID), (uint32_t)-1);
+	link->master_index = attr_u32(attr_of(nlh, header, IFLA_MASTER), 0);
 	return 0;
 }
 
@@ -153,13 +134,8 @@ static int find_in_netns(int there, const char *ifname, struct link *ret, struct
 
 static int on_nsid(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct nlattr *attr;
-
-	if (nlh->nlmsg_type != RTM_NEWNSID)
-		return 0;
-	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg))
-		if (mnl_attr_get_type(attr) == NETNSA_NSID)
-			*(int32_t *)arg = (int32_t)mnl_attr_get_u32(attr);
+	if (nlh->nlmsg_type == RTM_NEWNSID)
+		*(int32_t *)arg = (int32_t)attr_u32(attr_of(nlh, sizeof(struct rtgenmsg), NETNSA_NSID), (uint32_t)-1);
 	return 0;
 }
 
@@ -222,9 +198,9 @@ int link_port_of(const char *netns, const char *ifname, struct link *ret_port, s
 
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	const struct rtmsg *rtm = attr_header(nlh, sizeof(*rtm));
 
-	if (nlh->nlmsg_type == RTM_NEWROUTE)
+	if (nlh->nlmsg_type == RTM_NEWROUTE && rtm)
 		*(bool *)arg = rtm->rtm_type == RTN_LOCAL;
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "attr_internal.h"
+
 #define DUMP_ATTEMPTS 100 /* at a thousand commits a second one dump of a small chain in a hundred is interrupted */
 #define PARKED_MAX 64 /* a run of the plugin opens some ten; beyond that they are closed at once */
 #define ANSWER_BYTES 32768 /* one datagram of a dump: the kernel makes none larger, whatever the reader's buffer */
@@ -87,19 +89,19 @@ static int read_answer(struct nl *nl, const struct nlmsghdr *question, bool part
 	int result = 0;
 
 	for (;;) {
-		ssize_t got = recv(nl->fd, buf, sizeof(buf), 0);
+		ssize_t got = recv(nl->fd, buf, sizeof(buf), MSG_TRUNC);
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0)
-			return -errno;
+		if (got <= 0 || (size_t)got > sizeof(buf)) /* no answer of the kernel is empty; a cut one would be waited for in vain */
+			return got < 0 ? -errno : got ? -EMSGSIZE : -EPIPE;
 		int left = (int)got;
-		for (const struct nlmsghdr *nlh = (void *)buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		for (const struct nlmsghdr *nlh = (void *)buf; attr_message_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 			if (nlh->nlmsg_seq != question->nlmsg_seq)
 				continue;
 			interrupted |= nlh->nlmsg_flags & NLM_F_DUMP_INTR;
 			if (nlh->nlmsg_type == NLMSG_ERROR || nlh->nlmsg_type == NLMSG_DONE) {
-				int code = *(const int *)mnl_nlmsg_get_payload(nlh);
+				int code = attr_error(nlh);
 
 				if (nlh->nlmsg_type == NLMSG_ERROR && code == 0 && dump)
 					continue;

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Proof that the static part of the ruleset stands: by hooks, and by the tags of its rules in their order. */
-#include <arpa/inet.h>
-
 #include <libmnl/libmnl.h>
-#include <libnftnl/chain.h>
 #include <libnftnl/common.h>
-#include <libnftnl/rule.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
+#include "attr_internal.h"
 #include "moat/rule.h"
 #include "moat/ruleset.h"
 #include "txn_internal.h"
@@ -22,11 +19,7 @@ struct dumped {
 
 static int on_table(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct nlattr *attr;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
-			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
+	*(uint32_t *)arg = attr_be32(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_TABLE_FLAGS), 0);
 	return 0;
 }
 
@@ -46,17 +39,19 @@ static int prove_table(struct nl *nl, enum table table, struct err *err)
 	return 0;
 }
 
+static bool read_tag(const struct nlmsghdr *nlh, uint64_t *ret)
+{
+	const struct nlattr *attr = attr_of(nlh, sizeof(struct nfgenmsg), NFTA_RULE_USERDATA);
+
+	return attr && rule_tag_of(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), ret);
+}
+
 static int on_rule(const struct nlmsghdr *nlh, void *arg)
 {
 	struct dumped *d = arg;
-	const struct nlattr *attr;
 	uint64_t tag;
-	bool tagged = false;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == NFTA_RULE_USERDATA)
-			tagged = rule_tag_of(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), &tag);
-	if (tagged)
+	if (read_tag(nlh, &tag))
 		VEC_PUSH(&d->tags, tag);
 	else
 		d->stranger = true;
@@ -66,13 +61,10 @@ static int on_rule(const struct nlmsghdr *nlh, void *arg)
 static int on_chain(const struct nlmsghdr *nlh, void *arg)
 {
 	struct chain_hook *hook = arg;
-	struct nftnl_chain *c = MUST(nftnl_chain_alloc());
+	const struct nlattr *nest = attr_of(nlh, sizeof(struct nfgenmsg), NFTA_CHAIN_HOOK);
 
-	if (nftnl_chain_nlmsg_parse(nlh, c) == 0 && nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM)) {
-		hook->hook = nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM);
-		hook->priority = nftnl_chain_get_s32(c, NFTNL_CHAIN_PRIO);
-	}
-	nftnl_chain_free(c);
+	hook->hook = attr_be32(attr_in(nest, NFTA_HOOK_HOOKNUM), ~0u);
+	hook->priority = (int32_t)attr_be32(attr_in(nest, NFTA_HOOK_PRIORITY), 0);
 	return 0;
 }
 
@@ -135,18 +127,14 @@ static int on_next_rule(const struct nlmsghdr *nlh, void *arg)
 {
 	struct sequence *s = arg;
 	const struct rule_tag *expected = &s->tags.v[s->matched];
-	const struct nlattr *attr;
-	const char *chain = "";
+	const char *chain = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_RULE_CHAIN));
 	uint64_t tag = 0;
 
 	if (s->matched == s->tags.n) /* one rule more: it is another chain's, or the last chain has too many */
 		expected = &s->tags.v[s->matched - 1];
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) == NFTA_RULE_CHAIN)
-			chain = mnl_attr_get_str(attr);
-		else if (mnl_attr_get_type(attr) == NFTA_RULE_USERDATA)
-			rule_tag_of(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), &tag);
-	}
+	if (!chain)
+		return DIFFERS;
+	read_tag(nlh, &tag);
 	if (s->matched == s->tags.n)
 		return strcmp(chain, expected->chain) != 0 ? WHOLE : DIFFERS;
 	if (strcmp(chain, expected->chain) != 0 || tag != expected->tag)

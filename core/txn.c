@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "attr_internal.h"
 #include "moat/text.h"
 
 static void forget_messages(struct txn *t);
@@ -233,11 +234,12 @@ static int send_batch(struct txn *t, int fd)
 /* Records the first refusal; returns true at the acknowledgement of the whole (or its refusal as a whole). */
 static bool read_verdict(struct txn *t, const struct nlmsghdr *nlh, int *result, struct err *err)
 {
-	int code = *(const int *)mnl_nlmsg_get_payload(nlh);
 	uint32_t seq = nlh->nlmsg_seq;
+	int code;
 
 	if (nlh->nlmsg_type != NLMSG_ERROR)
 		return false;
+	code = attr_error(nlh);
 	if (code < 0 && !*result)
 		*result = err_errno(err, -code, "nftables: %s", seq && seq <= t->labels.n ? t->labels.v[seq - 1] : "commit");
 	return seq == t->labels.n || (seq == 0 && code < 0);
@@ -274,7 +276,7 @@ static int send_and_read(struct txn *t, struct nl *nl, struct err *err)
 			break;
 		}
 		int left = (int)got;
-		for (const struct nlmsghdr *nlh = (void *)buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+		for (const struct nlmsghdr *nlh = (void *)buf; attr_message_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
 			done |= read_verdict(t, nlh, &result, err);
 	}
 	while (recv(nl->fd, buf, 65536, MSG_DONTWAIT) > 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sets, maps and their elements in a transaction. */
+#include "attr_internal.h"
 #include "txn_internal.h"
 
 #include <arpa/inet.h>
@@ -8,6 +9,7 @@
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -308,26 +310,17 @@ struct held {
 
 static int on_element(const struct nlmsghdr *nlh, void *arg)
 {
-	struct nftnl_set *s = MUST(nftnl_set_alloc());
+	const struct nlattr *list = attr_of(nlh, sizeof(struct nfgenmsg), NFTA_SET_ELEM_LIST_ELEMENTS);
+	const struct nlattr *data = attr_in(attr_in(list, NFTA_LIST_ELEM), NFTA_SET_ELEM_DATA);
+	const char *chain = attr_text(attr_in(attr_in(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CHAIN));
+	const struct nlattr *value = attr_in(data, NFTA_DATA_VALUE);
 	struct held *held = arg;
-	struct nftnl_set_elems_iter *iter;
-	struct nftnl_set_elem *e;
 
-	if (nftnl_set_elems_nlmsg_parse(nlh, s) == 0) {
-		iter = MUST(nftnl_set_elems_iter_create(s));
-		e = nftnl_set_elems_iter_next(iter);
-		if (e && nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_CHAIN)) {
-			snprintf(held->chain, sizeof(held->chain), "%s", nftnl_set_elem_get_str(e, NFTNL_SET_ELEM_CHAIN));
-		} else if (e && nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_DATA)) {
-			uint32_t len = 0;
-			const void *data = nftnl_set_elem_get(e, NFTNL_SET_ELEM_DATA, &len);
-
-			held->value.len = (uint8_t)(len < sizeof(held->value.bytes) ? len : sizeof(held->value.bytes));
-			memcpy(held->value.bytes, data, held->value.len);
-		}
-		nftnl_set_elems_iter_destroy(iter);
+	snprintf(held->chain, sizeof(held->chain), "%s", chain ? chain : "");
+	if (value && mnl_attr_get_payload_len(value) <= sizeof(held->value.bytes)) {
+		held->value.len = (uint8_t)mnl_attr_get_payload_len(value);
+		memcpy(held->value.bytes, mnl_attr_get_payload(value), held->value.len);
 	}
-	nftnl_set_free(s);
 	return 0;
 }
 

@@ -183,3 +183,28 @@ bool oracle_allows(const struct world *w, const struct object *pod, enum directi
 	}
 	return false;
 }
+
+/* No option lets a label loosen. */
+static enum mode mode_of(const struct world *w, const struct attachment *a)
+{
+	const struct object *ns = oracle_namespace(w, a->pod_namespace);
+	enum mode mode;
+
+	for (size_t i = 0; i < ns->namespace.labels.n; i++)
+		if (!strcmp(ns->namespace.labels.v[i].key, "moat.cni/mode") && mode_parse(ns->namespace.labels.v[i].value, &mode) &&
+		    mode > a->mode)
+			return mode;
+	return a->mode;
+}
+
+bool oracle_expects(const struct world *w, const struct local_pod *p, enum direction d, const struct addr *peer,
+		    uint8_t protocol, uint16_t port)
+{
+	const struct object *pod = oracle_pod_of(w, p->attachment);
+
+	if (!pod || !oracle_namespace(w, pod->ns))
+		return false;
+	if (!oracle_selected(w, pod, d))
+		return mode_of(w, p->attachment) == MODE_STANDARD;
+	return oracle_allows(w, pod, d, peer, protocol, port);
+}

@@ -22,5 +22,8 @@ bool oracle_selected(const struct world *w, const struct object *pod, enum direc
 /* May the pod (selected in that direction) speak with peer? port: the destination's. */
 bool oracle_allows(const struct world *w, const struct object *pod, enum direction d, const struct addr *peer,
 		   uint8_t protocol, uint16_t port);
+/* What the profile of a local pod must say: of a pod that is not known nothing, of one that no policy selects what its mode says. */
+bool oracle_expects(const struct world *w, const struct local_pod *p, enum direction d, const struct addr *peer,
+		    uint8_t protocol, uint16_t port);
 
 #endif

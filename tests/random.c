@@ -16,19 +16,40 @@ static const char *const blocks[] = {"10.0.0.0/8",  "10.0.0.0/16", "10.0.1.0/24"
 				     "fd00::/64",   "fd00::/48",   "fd00::1/128", "8000::/1"};
 const uint16_t random_ports[RANDOM_PORTS] = {0, 1, 52, 53, 79, 80, 81, 90, 91, 443, 8080, 65534, 65535};
 
-static uint64_t state;
+/* A copy of it draws the same again. */
+static struct source {
+	uint64_t state;
+	const uint8_t *bytes; /* a fuzzer's choices, until they end */
+	size_t left;
+} source;
 
 void random_seed(uint64_t seed)
 {
-	state = seed * 0x9e3779b97f4a7c15u + 1;
+	source = (struct source){.state = seed * 0x9e3779b97f4a7c15u + 1};
+}
+
+void random_feed(const uint8_t *bytes, size_t n)
+{
+	random_seed(1);
+	source.bytes = bytes;
+	source.left = n;
+}
+
+bool random_is_fed(void)
+{
+	return source.left > 0;
 }
 
 unsigned random_below(unsigned n)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned)((state >> 11) % n);
+	if (source.left) {
+		source.left--;
+		return *source.bytes++ % n;
+	}
+	source.state ^= source.state << 13;
+	source.state ^= source.state >> 7;
+	source.state ^= source.state << 17;
+	return (unsigned)((source.state >> 11) % n);
 }
 
 static void random_labels(struct labels *l)
@@ -122,17 +143,13 @@ static void random_policy(struct object *o)
 	}
 }
 
-/* The same seed makes the same object: one for the cluster, which takes it, and one for the world. */
-static struct object *random_object(uint64_t seed)
+static struct object *random_object(void)
 {
 	static const char *const uids[] = {NULL, "u1", "u2"};
 	static const enum object_kind kinds[] = {KIND_NAMESPACE, KIND_POD, KIND_POD, KIND_POD, KIND_POLICY, KIND_POLICY};
-	uint64_t saved = state;
-	enum object_kind kind;
+	enum object_kind kind = RANDOM_OF(kinds);
 	struct object *o;
 
-	state = seed;
-	kind = RANDOM_OF(kinds);
 	if (kind == KIND_NAMESPACE) {
 		o = build_namespace(RANDOM_OF(spaces), NULL);
 		random_labels(&o->namespace.labels);
@@ -144,7 +161,6 @@ static struct object *random_object(uint64_t seed)
 			random_policy(o);
 		o->uid = mem_strdup(RANDOM_OF(uids));
 	}
-	state = saved;
 	return o;
 }
 
@@ -205,8 +221,6 @@ void random_world_done(struct world *w)
 
 void random_change(struct world *w, struct cluster *c, uint64_t *created)
 {
-	uint64_t seed = ((uint64_t)random_below(1u << 30) << 30 | random_below(1u << 30)) + 1;
-
 	if (random_below(4) == 0) {
 		struct attachment *a = random_attachment(++*created);
 		CLEAN_FREE char *key = attachment_key(a);
@@ -220,11 +234,17 @@ void random_change(struct world *w, struct cluster *c, uint64_t *created)
 			attachment_free(a);
 		}
 	} else {
-		struct object *o = random_object(seed);
+		struct source before = source;
+		struct object *o = random_object();
 
 		world_drop_object(w, o->kind, o->ns, o->name);
 		if (random_below(5)) {
-			cluster_upsert(c, random_object(seed));
+			/* the cluster takes one, the world has its twin */
+			struct source after = source;
+
+			source = before;
+			cluster_upsert(c, random_object());
+			source = after;
 			VEC_PUSH(&w->objects, o);
 		} else {
 			cluster_delete(c, o->kind, o->ns, o->name);

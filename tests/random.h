@@ -12,6 +12,8 @@ extern const char *const random_addresses[RANDOM_ADDRESSES];
 extern const uint16_t random_ports[RANDOM_PORTS];
 
 void random_seed(uint64_t seed);
+void random_feed(const uint8_t *bytes, size_t n); /* the next choices come from these, a byte each */
+bool random_is_fed(void);                         /* are some left? */
 unsigned random_below(unsigned n);
 #define RANDOM_OF(array) ((array)[random_below(ARRAY_SIZE(array))])
 

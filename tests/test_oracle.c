@@ -27,18 +27,6 @@ static void compile(struct cluster *c)
 	free(changed.v);
 }
 
-static bool expected(const struct world *w, const struct local_pod *p, enum direction d, const struct addr *peer,
-		     uint8_t protocol, uint16_t port)
-{
-	const struct object *pod = oracle_pod_of(w, p->attachment);
-
-	if (!pod || !oracle_namespace(w, pod->ns))
-		return false;
-	if (!oracle_selected(w, pod, d))
-		return p->attachment->mode == MODE_STANDARD;
-	return oracle_allows(w, pod, d, peer, protocol, port);
-}
-
 static void check_samples(const struct world *w, struct cluster *c)
 {
 	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, 0};
@@ -52,7 +40,7 @@ static void check_samples(const struct world *w, struct cluster *c)
 			char text[ADDR_TEXT_MAX];
 
 			/* a ck_assert that holds is a write to Check's pipe */
-			if (profile_allows(p->profile[d], &peer, protocol, port) != expected(w, p, d, &peer, protocol, port))
+			if (profile_allows(p->profile[d], &peer, protocol, port) != oracle_expects(w, p, d, &peer, protocol, port))
 				ck_abort_msg("%s of %s, peer %s, protocol %u port %u", direction_name(d), p->key,
 					     addr_text(&peer, text), protocol, port);
 		}

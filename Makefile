@@ -115,6 +115,7 @@ help:
 		'make unit        only the unit tests;  make check-netns STORIES="01 07": only stories' \
 		'make asan        make check under sanitizers' \
 		'make check-kernels  unit tests and stories under Debian kernels in qemu; KERNELS="6.1", KERNEL_STORIES="01 20"' \
+		'make fuzz        fuzz targets with clang: FUZZ_SECONDS each, FUZZ_TARGETS="plugin netlink" picks some' \
 		'make bench       costs as ratios in one run' \
 		'make deps        install missing Debian packages' \
 		'make layers      includes go down only' \
@@ -124,6 +125,7 @@ help:
 include netns-tests/netns.mk
 include kernels/kernels.mk
 -include bench/bench.mk
+include tests/fuzz/fuzz.mk
 
 clean:
 	$(Q)rm -rf $(BUILD)

@@ -57,6 +57,8 @@ static int get_link(struct nl *nl, uint32_t index, struct link *ret)
 	struct link found = {0};
 	int code = nl_request(nl, ask_link(scratch, 0, index), on_link, &found);
 
+	if (code == 0 && !found.index)
+		code = -ENODEV;
 	if (code == 0)
 		*ret = found;
 	return code;

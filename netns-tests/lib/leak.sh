@@ -114,7 +114,7 @@ leak_stop()
 # ---- the usual field ---------------------------------------------------------------------------------------------------
 #
 #      ext --- node --- client ==all==> db        ext ==tcp, udp 5000==> db ==udp 5053==> ext;  node ==> db
-#                  '--- other                     everything else is denied
+#                  '--- other (namespace tools)   everything else is denied
 
 leak_policies()
 {
@@ -135,6 +135,7 @@ leak_paths()
 	leak_path db ext allow udp 5053
 	leak_path db client deny "$KINDS" 5000
 	leak_path other db deny "$KINDS" 5000
+	leak_path other db deny "udp echo" 80 steady
 	leak_path client other deny "$KINDS" 5000
 	leak_path ext client deny "$KINDS" 5000
 	leak_path ext db deny "syn ack udp" 5001
@@ -147,11 +148,12 @@ leak_field()
 {
 	local pod
 	topology
-	manifest_namespace default
+	manifest_namespace default team=default
+	manifest_namespace tools team=tools
 	leak_policies
 	daemon_start
 	for pod in client db other; do
-		pod_make $pod
+		if [ $pod = other ]; then pod_make $pod --ns tools; else pod_make $pod; fi
 		manifest_pod $pod role=$pod
 		pod_connect $pod || fail "ADD of $pod"
 	done

@@ -72,6 +72,12 @@ leak_set()
 	"$PROBE" leak-set "$LEDGER" "$@"
 }
 
+# leak_opened PATTERN…: waits until each path that is opening has let something through: its deny window is known then.
+leak_opened()
+{
+	"$PROBE" leak-opened "$LEDGER" "$@" || fail "still closed: $("$PROBE" leak-report "$LEDGER" | grep 'never opened')"
+}
+
 # leak_sleep SECONDS: nothing happens but the flood.
 leak_sleep() { sleep "$1"; }
 

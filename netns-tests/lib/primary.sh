@@ -60,29 +60,36 @@ prev_result()
 # link_make NAME ADDRESS/BITS…: what a primary leaves behind, without its IPAM: a veth with the port on the node, addresses, routes.
 link_make()
 {
-	local name=$1 address
+	local name=$1 port=port-$1 inside="" node address
 	shift
-	run ip link add "port-$name" type veth peer name eth0 netns "$name"
-	PORT[$name]=port-$name
+	node="link add $port type veth peer name eth0 netns $name"$'\n'
 	if [ "$PRIMARY" = bridge ]; then
 		bridge_make
-		run ip link set "port-$name" master $BRIDGE
+		node+="link set $port master $BRIDGE"$'\n'
 	else # the gateways, as ptp numbers them: one address on every port
-		run ip addr add 10.1.0.1/32 dev "port-$name"
-		run ip addr add fd00:1::1/128 dev "port-$name" nodad
+		node+="addr add 10.1.0.1/32 dev $port"$'\n'"addr add fd00:1::1/128 dev $port nodad"$'\n'
 	fi
-	run ip link set "port-$name" up
-	in_netns "$name" ip link set eth0 up
+	node+="link set $port up"$'\n'
 	for address; do
 		if [[ $address == *:* ]]; then ADDR6[$name]=${address%/*}; else ADDR4[$name]=${address%/*}; fi
-		in_netns "$name" ip addr add "$address" dev eth0
-		[ "$PRIMARY" = bridge ] || run ip route replace "${address%/*}" dev "port-$name" # a former owner's link may not be gone yet
+		inside+="addr add $address dev eth0"$'\n'
+		[ "$PRIMARY" = bridge ] || node+="route replace ${address%/*} dev $port"$'\n' # a former owner's link may not be gone yet
 	done
-	in_netns "$name" ip route add 10.1.0.1 dev eth0
-	in_netns "$name" ip route add default via 10.1.0.1
-	in_netns "$name" ip -6 route add fd00:1::1 dev eth0
-	in_netns "$name" ip -6 route add default via fd00:1::1
+	run ip -batch - <<<"$node"
+	run ip -n "$name" -batch - <<-END
+	link set eth0 up
+	$inside
+	route add 10.1.0.1 dev eth0
+	route add default via 10.1.0.1
+	route add fd00:1::1 dev eth0
+	route add ::/0 via fd00:1::1
+	END
+	PORT[$name]=$port
+	wait_until 3 link_is_up "$port" || fail "$port does not come up"
 }
+
+# The kernel lets nothing out through a link whose carrier has come until it has noticed, which on a busy machine takes up to a second.
+link_is_up() { [[ $(ip -o link show "$1") == *"state UP"* ]]; } # PORT
 
 # The bridge as the plugin makes it, if no pod had it made yet.
 bridge_make()

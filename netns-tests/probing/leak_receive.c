@@ -26,7 +26,7 @@ enum {
 	FRAME_BYTES = 512,
 	FRAMES = 16384, /* 8 MiB: seconds of what the stories send */
 	BLOCK_BYTES = 1 << 16,
-	LOOK_US = 4000,
+	LOOK_US = 5000,
 	LINKS_MAX = 4096,
 };
 
@@ -140,7 +140,7 @@ static void on_node(struct ledger *l, const struct sockaddr_ll *link, const stru
 		ledger_mark(l, r, SEEN_IN);
 	} else if (leaves_the_node(link->sll_ifindex)) {
 		ledger_mark(l, r, SEEN_OUT);
-		if ((l->paths[r->path].packets[r->number] & EXPECTED_MASK) != EXPECT_DENY)
+		if ((l->pages[r->path].packets[r->number] & EXPECTED_MASK) != EXPECT_DENY)
 			note_opening(&l->paths[r->path], h);
 	}
 }

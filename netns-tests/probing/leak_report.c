@@ -50,13 +50,13 @@ static bool is_behind_moat(const struct path *p, uint8_t packet)
 	return packet & (strcmp(p->to, "node") ? SEEN_OUT | SEEN_RECEIVED : SEEN_RECEIVED);
 }
 
-static void read_path(const struct path *p, struct totals *t, struct span *leaked, struct span *lost)
+static void read_path(const struct path *p, const struct page *page, struct totals *t, struct span *leaked, struct span *lost)
 {
 	uint32_t silent_since = 0;
 	bool silent = false;
 
 	for (uint32_t i = 0; i < p->sent; i++) {
-		uint8_t packet = p->packets[i], expected = packet & EXPECTED_MASK;
+		uint8_t packet = page->packets[i], expected = packet & EXPECTED_MASK;
 		bool passed = is_behind_moat(p, packet), in = packet & SEEN_IN;
 
 		if (expected != EXPECT_DENY && expected != EXPECT_ALLOW)
@@ -67,18 +67,18 @@ static void read_path(const struct path *p, struct totals *t, struct span *leake
 			t->denied += in;
 			t->leaked += passed;
 			if (passed)
-				extend(leaked, p->at_ms[i]);
+				extend(leaked, page->at_ms[i]);
 			continue;
 		}
 		t->queues += passed && !(packet & SEEN_RECEIVED);
 		if (in && !passed) {
 			t->lost++;
-			extend(lost, p->at_ms[i]);
-			silent_since = silent ? silent_since : p->at_ms[i];
+			extend(lost, page->at_ms[i]);
+			silent_since = silent ? silent_since : page->at_ms[i];
 			silent = true;
 		} else if (passed && silent) {
-			if ((p->at_ms[i] - silent_since) * 1000 > t->window_us)
-				t->window_us = (p->at_ms[i] - silent_since) * 1000;
+			if ((page->at_ms[i] - silent_since) * 1000 > t->window_us)
+				t->window_us = (page->at_ms[i] - silent_since) * 1000;
 			silent = false;
 		}
 	}
@@ -113,7 +113,7 @@ int probe_leak_report(int argc, char **argv)
 		char name[128];
 
 		ledger_path_name(p, name, sizeof(name));
-		read_path(p, &t, &leaked, &lost);
+		read_path(p, &l->pages[i], &t, &leaked, &lost);
 		add_totals(&all, &t);
 		add_totals(&kinds[p->kind][p->source.any.sa_family == AF_INET6], &t);
 		if (leaked.any)
@@ -122,6 +122,8 @@ int probe_leak_report(int argc, char **argv)
 			printf("lost: %lu of %s, from %u ms to %u ms\n", t.lost, name, lost.first_ms, lost.last_ms);
 		if (p->opening_us)
 			printf("never opened: %s\n", name);
+		else if (p->window_us)
+			printf("opened: %s, after %u us at the most\n", name, p->window_us);
 	}
 	print_kinds(kinds);
 	printf("sent %lu arrived %lu denied %lu leaked %lu lost %lu window %u queues %lu overrun %u\n", all.sent, all.arrived,

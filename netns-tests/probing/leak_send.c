@@ -8,14 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_US = 1000 };
+enum { TICK_US = 2500 };
 
 struct sender {
 	struct ledger *ledger;
 	const char *name;
 	bool node; /* what the node itself sends has come to it */
 	int fd4, fd6;
-	uint64_t next_us[PATHS_MAX];
+	uint32_t known; /* paths of the ledger that were looked at */
+	uint16_t own[PATHS_MAX];
+	unsigned n_own;
+	uint64_t next_us[PATHS_MAX]; /* of the own */
 };
 
 static bool send_pieces(const struct sender *s, const struct path *p, const struct record *r)
@@ -35,6 +38,7 @@ static bool send_pieces(const struct sender *s, const struct path *p, const stru
 static void send_next(struct sender *s, uint16_t index)
 {
 	struct path *p = &s->ledger->paths[index];
+	struct page *page = &s->ledger->pages[index];
 	struct record r = { .magic = RECORD_MAGIC, .path = index, .number = p->sent };
 	uint8_t expected;
 
@@ -46,27 +50,34 @@ static void send_next(struct sender *s, uint16_t index)
 	atomic_store(&p->sending, 1);
 	expected = atomic_load(&p->expected);
 	if (expected != EXPECT_OFF) {
-		p->at_ms[r.number] = (uint32_t)(probe_now_ms() - s->ledger->start_ms);
-		p->packets[r.number] = (uint8_t)(expected | (s->node ? SEEN_IN : 0));
+		page->at_ms[r.number] = (uint32_t)(probe_now_ms() - s->ledger->start_ms);
+		page->packets[r.number] = (uint8_t)(expected | (s->node ? SEEN_IN : 0));
 		/* the node's own packet that its rules drop is an error of the system call, and was lost all the same */
 		if (send_pieces(s, p, &r) || s->node)
 			p->sent = r.number + 1;
 		else
-			p->packets[r.number] = 0;
+			page->packets[r.number] = 0;
 	}
 	atomic_store(&p->sending, 0);
+}
+
+static void find_own(struct sender *s)
+{
+	for (; s->known < s->ledger->n_paths; s->known++)
+		if (!strcmp(s->ledger->paths[s->known].from, s->name))
+			s->own[s->n_own++] = (uint16_t)s->known;
 }
 
 static void send_due(struct sender *s)
 {
 	uint64_t now = ledger_clock_us();
 
-	for (uint16_t i = 0; i < s->ledger->n_paths; i++) {
-		const struct path *p = &s->ledger->paths[i];
+	for (unsigned i = 0; i < s->n_own; i++) {
+		const struct path *p = &s->ledger->paths[s->own[i]];
 
-		if (strcmp(p->from, s->name) != 0 || now < s->next_us[i])
+		if (now < s->next_us[i])
 			continue;
-		send_next(s, i);
+		send_next(s, s->own[i]);
 		/* what a late wake-up missed is not made up for: a burst would only fill queues */
 		s->next_us[i] += 1000000 / p->rate;
 		if (s->next_us[i] < now)
@@ -89,6 +100,7 @@ int probe_leak_send(int argc, char **argv)
 		probe_die("leak-send: socket");
 	probe_stop_on_signal();
 	while (!probe_stopped()) {
+		find_own(&s);
 		send_due(&s);
 		probe_pause_us(TICK_US);
 	}

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* How long a change waits for packets under way: a machine that lost one would let it wait for ever. */
-enum { UNDER_WAY_MS = 300, LAST_PACKETS = 64 };
+enum { UNDER_WAY_MS = 300, LAST_PACKETS = 64, OPENING_MS = 5000 };
 
 static const char *const kind_names[KIND_COUNT] = { "syn", "ack", "udp", "echo", "fragments" };
 static const char *const expectation_names[EXPECT_COUNT] = { "off", "deny", "allow", "either", "opening" };
@@ -79,7 +79,7 @@ const struct record *ledger_find_record(const struct ledger *l, const void *pack
 
 void ledger_mark(struct ledger *l, const struct record *r, uint8_t seen)
 {
-	atomic_fetch_or(&l->paths[r->path].packets[r->number], seen);
+	atomic_fetch_or(&l->pages[r->path].packets[r->number], seen);
 }
 
 /* ---- leak-paths ------------------------------------------------------------------------------------------------------ */
@@ -150,14 +150,15 @@ static bool is_under_way(uint8_t packet)
 	return expected == EXPECT_DENY && !(packet & SEEN_IN);
 }
 
-static bool has_packets_under_way(const struct path *p)
+static bool has_packets_under_way(const struct ledger *l, uint32_t path)
 {
+	const struct path *p = &l->paths[path];
 	uint32_t end = p->sent, first = end > LAST_PACKETS ? end - LAST_PACKETS : 0;
 
 	if (p->sending)
 		return true;
 	for (uint32_t i = first; i < end; i++)
-		if (is_under_way(p->packets[i]))
+		if (is_under_way(l->pages[path].packets[i]))
 			return true;
 	return false;
 }
@@ -192,9 +193,35 @@ int probe_leak_set(int argc, char **argv)
 		bool waiting = false;
 
 		for (uint32_t i = 0; i < l->n_paths && !waiting; i++)
-			waiting = is_matched(&l->paths[i], argv + 3) && has_packets_under_way(&l->paths[i]);
+			waiting = is_matched(&l->paths[i], argv + 3) && has_packets_under_way(l, i);
 		if (!waiting)
 			break;
+	}
+	return 0;
+}
+
+/* ---- leak-opened ----------------------------------------------------------------------------------------------------- */
+
+static bool is_opening(const struct ledger *l, char **patterns)
+{
+	for (uint32_t i = 0; i < l->n_paths; i++)
+		if (l->paths[i].opening_us && is_matched(&l->paths[i], patterns))
+			return true;
+	return false;
+}
+
+int probe_leak_opened(int argc, char **argv)
+{
+	uint64_t end = probe_now_ms() + OPENING_MS;
+	struct ledger *l;
+
+	if (argc < 3)
+		probe_usage("leak-opened LEDGER PATTERN...");
+	l = ledger_open(argv[1]);
+	while (is_opening(l, argv + 2)) {
+		if (probe_now_ms() > end)
+			return PROBE_DROPPED;
+		probe_pause_us(500);
 	}
 	return 0;
 }

@@ -50,6 +50,10 @@ struct path {
 	_Atomic uint32_t sent;       /* the number of the next packet */
 	_Atomic uint64_t opening_us; /* since when EXPECT_OPENING, of the wall clock as packets are stamped; 0: it has ended */
 	_Atomic uint32_t window_us;  /* longest from then to the first arrival */
+};
+
+/* A path's packets, by number. */
+struct page {
 	_Atomic uint8_t packets[PACKETS_MAX]; /* enum expectation | SEEN_* */
 	uint32_t at_ms[PACKETS_MAX];          /* since the ledger was made */
 };
@@ -59,6 +63,7 @@ struct ledger {
 	_Atomic uint32_t n_paths;
 	_Atomic uint32_t overrun; /* packets that a receiver of ours had no room for: the count would be a lie */
 	struct path paths[PATHS_MAX];
+	struct page pages[PATHS_MAX];
 };
 
 /* In every packet, and in every fragment. */

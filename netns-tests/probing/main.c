@@ -31,10 +31,11 @@ static const struct mode {
 	{ "first", probe_first, "ADDR PORT [ADDR PORT]..." },
 	{ "leak-paths", probe_leak_paths, "LEDGER < lines: FROM TO syn|ack|udp|echo|fragments SADDR DADDR PORT RATE EXPECTATION [steady]" },
 	{ "leak-set", probe_leak_set, "LEDGER off|deny|allow|either|opening PATTERN..." },
+	{ "leak-opened", probe_leak_opened, "LEDGER PATTERN..." },
 	{ "leak-send", probe_leak_send, "LEDGER FROM" },
 	{ "leak-tap", probe_leak_tap, "LEDGER" },
 	{ "leak-receive", probe_leak_receive, "LEDGER TO" },
-	{ "leak-report", probe_leak_report, "LEDGER [--verbose]" },
+	{ "leak-report", probe_leak_report, "LEDGER" },
 	{ "die-at", probe_die_at, "NUMBER COMMAND..." },
 };
 

@@ -47,6 +47,7 @@ int probe_mroute(int argc, char **argv);
 int probe_first(int argc, char **argv);
 int probe_leak_paths(int argc, char **argv);
 int probe_leak_set(int argc, char **argv);
+int probe_leak_opened(int argc, char **argv);
 int probe_leak_send(int argc, char **argv);
 int probe_leak_tap(int argc, char **argv);
 int probe_leak_receive(int argc, char **argv);

@@ -7,7 +7,7 @@
  * surprise everything is made anew under a new epoch beside what stands, then swapped in, then the old is taken away: the one
  * way that a change goes, and it owes nothing to what it finds.
  *
- *	p-<hash>-<epoch>    profile chain                   m-<hash>-<epoch>   its map protocol . port range → group
+ *	p-<hash>-<epoch>    profile chain                   m-<hash>-<epoch>   its map port range . protocol → group
  *	gid-<hash>-<epoch>  group chain; i, e: direction;   a4-, a6-           its members
  *	                    d, r, o: the end it goes to     b4-, b6-           its blocks (never edited)
  *	                                                    t4-, t6-           endpoints: address . protocol . port

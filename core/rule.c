@@ -243,6 +243,17 @@ void rule_icmp_type(struct txn *t, int family, uint8_t type)
 	expr_reg_reset(t);
 }
 
+/* RFC 4443 section 2.1: errors are below 128 */
+void rule_icmp6_error(struct txn *t)
+{
+	static const uint8_t first_information = 128;
+
+	rule_family(t, AF_INET6);
+	rule_l4proto(t, IPPROTO_ICMPV6);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1), NFT_CMP_LT, &first_information, 1);
+	expr_reg_reset(t);
+}
+
 void rule_hop_limit(struct txn *t, uint8_t value)
 {
 	rule_family(t, AF_INET6);
@@ -265,12 +276,42 @@ void rule_nexthdr(struct txn *t, uint8_t value)
 }
 
 /* The first byte is version and length: 0x45 and nothing else has no options. */
-void rule_ipv4_without_options(struct txn *t)
+static void ipv4_plain(struct txn *t, uint32_t op)
 {
 	static const uint8_t plain = 0x45;
 
 	rule_family(t, AF_INET);
-	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 0, 1), NFT_CMP_EQ, &plain, 1);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 0, 1), op, &plain, 1);
+	expr_reg_reset(t);
+}
+
+void rule_ipv4_without_options(struct txn *t)
+{
+	ipv4_plain(t, NFT_CMP_EQ);
+}
+
+void rule_ipv4_options(struct txn *t)
+{
+	ipv4_plain(t, NFT_CMP_NEQ);
+}
+
+void rule_routing_header(struct txn *t)
+{
+	static const uint8_t exists = 1;
+	struct nftnl_expr *e;
+	uint32_t reg;
+
+	rule_family(t, AF_INET6);
+	e = expr_new(t, "exthdr");
+	reg = expr_reg_take(t, 1);
+	expr_put_number(t, e, 1, NFTNL_EXPR_EXTHDR_TYPE, IPPROTO_ROUTING);
+	expr_put_number(t, e, 4, NFTNL_EXPR_EXTHDR_OFFSET, 0);
+	expr_put_number(t, e, 4, NFTNL_EXPR_EXTHDR_LEN, 1);
+	expr_put_number(t, e, 4, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV6);
+	expr_put_number(t, e, 4, NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
+	expr_put_number(t, e, 4, NFTNL_EXPR_EXTHDR_DREG, reg);
+	expr_push(t, e);
+	expr_cmp(t, reg, NFT_CMP_EQ, &exists, 1);
 	expr_reg_reset(t);
 }
 

@@ -103,6 +103,7 @@ const struct static_chain static_chains[] = {
 	{"midstream", {0}, false},
 	{"tunnels", {0}, false},
 	{"to_node", {0}, false},
+	{"unasked", {0}, false},
 	{"own_reset", {0}, false},
 	{"error", {0}, false},
 	{"errors", {0}, false},

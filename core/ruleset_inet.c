@@ -146,6 +146,19 @@ static void put_self(struct txn *t, const char *chain)
 	}
 }
 
+/* meta l4proto icmp ip saddr @pods jump unasked, both families */
+static void jump_unasked(struct txn *t, const char *chain)
+{
+	for (int f = 0; f < 2; f++) {
+		rule_begin(t, chain);
+		rule_l4proto(t, f ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+		rule_load_saddr(t, families[f]);
+		rule_in(t, set_pods[f].name);
+		rule_jump(t, "unasked");
+		rule_end_tagged(t, chain);
+	}
+}
+
 /* ip6 nexthdr ipv6-icmp icmpv6 type <type> ip6 hoplimit 255 accept: behind no extension header (RFC 6980 asks it for fragments) */
 static void accept_nd(struct txn *t, const char *chain, uint8_t type)
 {
@@ -157,9 +170,33 @@ static void accept_nd(struct txn *t, const char *chain, uint8_t type)
 	rule_end_tagged(t, chain);
 }
 
+/*
+ * A source route of the wire: the connection is tracked by where the packet was sent to, and this is not where it goes. What
+ * names another way does not come to a pod.
+ */
+static void put_detours(struct txn *t)
+{
+	rule_begin(t, "forward"); /* ip hdrlength != 5 oifname @ports goto lost */
+	rule_ipv4_options(t);
+	rule_load_oifname(t);
+	rule_in(t, set_ports.name);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "forward");
+	rule_begin(t, "forward"); /* ip6 nexthdr @extensions oifname @ports exthdr rt exists goto lost */
+	rule_load_nexthdr(t);
+	rule_in(t, set_extensions.name);
+	rule_load_oifname(t);
+	rule_in(t, set_ports.name);
+	rule_routing_header(t);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "forward");
+}
+
 static void put_forward(struct txn *t)
 {
+	put_detours(t);
 	put_tracked(t, "forward", "errors");
+	jump_unasked(t, "forward");
 	/*
 	 * Only a frame that br_netfilter shows in passing still has hop limit 255, a routed packet has 254 at most. The bridge's own table
 	 * has let it pass: an unguarded neighbour, and what IPv6 needs to find one.
@@ -240,6 +277,7 @@ static void put_input(struct txn *t)
 	}
 	ruleset_always(t, "input", rule_jump, "from");
 
+	jump_unasked(t, "to_node");
 	ruleset_always(t, "to_node", rule_jump, "tunnels");
 	/*
 	 * ct original ip daddr 127.0.0.0/8 goto lost: with route_localnet, which kube-proxy sets, a pod could name the node's
@@ -305,6 +343,26 @@ static void put_link(struct txn *t)
 	accept_nd(t, "link_out", ND_NEIGHBOR_SOLICIT);
 	accept_mld(t, "link_out", MLD_LISTENER_REPORT);
 	accept_mld(t, "link_out", MLD2_REPORT);
+}
+
+/*
+ * A pod's error about no flow that is tracked here. It can only be meant for a flow of others, elsewhere: there it would be
+ * related, and this pod pass for a router on the way.
+ */
+static void put_unasked(struct txn *t)
+{
+	static const uint8_t v4[] = {ICMP_DEST_UNREACH, ICMP_SOURCE_QUENCH, ICMP_REDIRECT, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+
+	for (size_t i = 0; i < ARRAY_SIZE(v4); i++) {
+		rule_begin(t, "unasked");
+		rule_icmp_type(t, AF_INET, v4[i]);
+		rule_goto(t, "lost");
+		rule_end_tagged(t, "unasked");
+	}
+	rule_begin(t, "unasked");
+	rule_icmp6_error(t);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "unasked");
 }
 
 /* Of `related` only ICMP errors; the rest (what helpers expect) is evaluated as new. */
@@ -377,6 +435,7 @@ void ruleset_put_rules(struct txn *t)
 {
 	ruleset_put_ends(t);
 	put_tunnels_and_midstream(t);
+	put_unasked(t);
 	put_errors(t);
 	put_link(t);
 	put_questions(t);

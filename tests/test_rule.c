@@ -47,6 +47,9 @@ START_TEST(each_phrase_has_its_bytecode)
 	PHRASE(t, rule_ipv4_without_options(t); rule_goto(t, "c"));
 	PHRASE(t, rule_load_nexthdr(t); rule_in(t, "s"); rule_daddr_multicast6(t); rule_accept(t));
 	PHRASE(t, rule_nexthdr(t, 44); rule_load_extension_nexthdr(t); rule_not_in(t, "s"); rule_drop(t));
+	PHRASE(t, rule_ipv4_options(t); rule_load_oifname(t); rule_in(t, "s"); rule_goto(t, "c"));
+	PHRASE(t, rule_load_oifname(t); rule_in(t, "s"); rule_routing_header(t); rule_drop(t));
+	PHRASE(t, rule_icmp6_error(t); rule_goto(t, "c"));
 	PHRASE(t, rule_saddr_unspecified(t); rule_goto(t, "c"));
 	PHRASE(t, rule_saddr_link_local(t); rule_jump(t, "c"));
 	PHRASE(t, rule_load_iifname(t); rule_in(t, "s"); rule_ct_to_loopback(t); rule_goto(t, "c"));

@@ -44,10 +44,13 @@ void rule_not_l4proto(struct txn *t, uint8_t protocol);
 void rule_ct_state(struct txn *t, uint32_t mask);     /* ct state & mask != 0; CT_* bits below */
 void rule_ct_state_not(struct txn *t, uint32_t mask); /* ct state & mask == 0 */
 void rule_icmp_type(struct txn *t, int family, uint8_t type);
+void rule_icmp6_error(struct txn *t);              /* icmpv6 type < 128 */
 void rule_hop_limit(struct txn *t, uint8_t value); /* IPv6 */
 void rule_nexthdr(struct txn *t, uint8_t value);   /* of the IPv6 header */
 void rule_extension_nexthdr(struct txn *t, uint8_t value); /* of the first extension header */
 void rule_ipv4_without_options(struct txn *t);     /* ip hdrlength 5 */
+void rule_ipv4_options(struct txn *t);             /* ip hdrlength != 5 */
+void rule_routing_header(struct txn *t);           /* exthdr rt exists: wherever it stands */
 void rule_daddr_multicast6(struct txn *t);         /* ip6 daddr ff00::/8 */
 void rule_saddr_unspecified(struct txn *t);        /* ip6 saddr :: */
 void rule_saddr_link_local(struct txn *t);         /* ip6 saddr fe80::/10 */

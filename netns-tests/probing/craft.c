@@ -11,7 +11,7 @@
  *
  * A packet that starts with eth is sent as it is; one that starts with IP takes the kernel's route, and the kernel fills in a source
  * 0.0.0.0. With --lines, lines of a number and a packet come on standard input, several packets to a number if ` ; ` stands
- * between them; the number is the token, by which `capture` knows the packet or whatever quotes it. `@#` in a line is the number too.
+ * between them; the number is the token, by which `capture` knows the packet or whatever quotes it.
  */
 #include "netns-tests/probing/craft.h"
 
@@ -19,9 +19,11 @@
 #include <errno.h>
 #include <getopt.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,9 @@ struct craft {
 	unsigned ifindex;
 	const char *dev;
 	struct packet packet;
+	struct virtio_net_hdr offload; /* --checksum-at */
+	bool offloads;
+	uint16_t wanted;
 };
 
 static const struct layer_kind *find_kind(const char *name)
@@ -141,8 +146,10 @@ static void build(struct packet *p)
 static void send_link(struct craft *c, const uint8_t *data, size_t len)
 {
 	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)c->ifindex };
+	struct iovec parts[2] = { { &c->offload, c->offloads ? sizeof(c->offload) : 0 }, { (void *)data, len } };
+	struct msghdr m = { .msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = parts, .msg_iovlen = 2 };
 
-	if (sendto(c->link, data, len, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+	if (sendmsg(c->link, &m, 0) < 0)
 		probe_die("craft: send");
 }
 
@@ -208,10 +215,26 @@ static void send_pieces(struct craft *c, size_t cut, size_t step)
 	}
 }
 
+static void fill_for_checksum(struct craft *c)
+{
+	struct packet *p = &c->packet;
+	uint16_t sum, from = c->offload.csum_start;
+	size_t at;
+
+	packet_append(p, NULL, (p->len - from) % 2);
+	at = p->len;
+	packet_append(p, NULL, 2);
+	finish(p, 0);
+	sum = (uint16_t)~checksum_fold(checksum_add(0, p->bytes + from, p->len - from));
+	packet_put16(p, at, checksum_fold((uint32_t)sum + c->wanted));
+}
+
 static void send_packet(struct craft *c)
 {
 	const struct packet *p = &c->packet;
 
+	if (c->offloads)
+		fill_for_checksum(c);
 	for (size_t i = 0; i < p->n_layers; i++) {
 		unsigned long step = layer_number(&p->layers[i], "cut", 0, 1480);
 
@@ -240,9 +263,19 @@ static void craft_words(struct craft *c, char **words, size_t n, unsigned long c
 	}
 }
 
+/* The order of packets is that of one processor's queue. */
+static void stay_here(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	sched_setaffinity(0, sizeof(here), &here);
+}
+
 static void craft_lines(struct craft *c)
 {
-	char line[LINE_MAX_], number[16];
+	char line[LINE_MAX_];
 
 	while (fgets(line, sizeof(line), stdin)) {
 		char *words[WORDS_MAX], *rest = NULL;
@@ -253,9 +286,24 @@ static void craft_lines(struct craft *c)
 		if (!n)
 			continue;
 		c->packet.token = (uint32_t)probe_number(words[0], UINT32_MAX);
-		snprintf(number, sizeof(number), "%u", c->packet.token);
 		craft_words(c, words + 1, n - 1, 1);
 	}
+}
+
+/*
+ * FROM:AT:VALUE: asks whoever sends the packet at last to write the checksum of the bytes from FROM on at AT, as any program on a
+ * packet socket may. Two bytes are added to the packet so that the checksum is VALUE.
+ */
+static void ask_for_checksum(struct craft *c, const char *text)
+{
+	unsigned from, at, value;
+
+	if (sscanf(text, "%u:%u:%x", &from, &at, &value) != 3 || at < from)
+		probe_usage("craft: --checksum-at FROM:AT:VALUE, not %s", text);
+	c->offload = (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = (uint16_t)from,
+					      .csum_offset = (uint16_t)(at - from) };
+	c->wanted = (uint16_t)value;
+	c->offloads = true;
 }
 
 static void open_link(struct craft *c)
@@ -274,7 +322,7 @@ int probe_craft(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "dev", 1, NULL, 'd' },   { "gateway", 1, NULL, 'g' }, { "lines", 0, NULL, 'l' },
-		{ "count", 1, NULL, 'c' }, { "token", 1, NULL, 't' },	{ NULL, 0, NULL, 0 },
+		{ "count", 1, NULL, 'c' }, { "token", 1, NULL, 't' },	{ "checksum-at", 1, NULL, 's' }, { NULL, 0, NULL, 0 },
 	};
 	static struct craft c = { .link = -1, .v4 = -1, .v6 = -1, .dev = "eth0" };
 	unsigned long count = 1;
@@ -293,11 +341,15 @@ int probe_craft(int argc, char **argv)
 			break;
 		case 'l': lines = true; break;
 		case 'c': count = probe_number(optarg, 1000000); break;
+		case 's': ask_for_checksum(&c, optarg); break;
 		case 't': c.packet.token = (uint32_t)probe_number(optarg, UINT32_MAX); break;
 		default: probe_usage("craft: unknown option");
 		}
 	}
 	open_link(&c);
+	if (c.offloads && setsockopt(c.link, SOL_PACKET, PACKET_VNET_HDR, &(int){ 1 }, sizeof(int)))
+		probe_die("craft: PACKET_VNET_HDR");
+	stay_here();
 	if (lines)
 		craft_lines(&c);
 	else

@@ -50,6 +50,11 @@ static bool is_doubled(const struct owner *o)
 	return false;
 }
 
+bool cluster_has_family(const struct cluster *c, int f)
+{
+	return c->families[f];
+}
+
 static struct owner *owner_get(struct cluster *c, const struct addr *addr)
 {
 	struct owner *o;
@@ -59,6 +64,7 @@ static struct owner *owner_get(struct cluster *c, const struct addr *addr)
 		o = mem_zalloc(sizeof(*o));
 		o->addr = *addr;
 		HASH_ADD(hh, c->owners, addr, sizeof(o->addr), o);
+		c->families[addr_len(addr) == 16] = true;
 	}
 	return o;
 }

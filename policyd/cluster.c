@@ -309,5 +309,7 @@ void cluster_free(struct cluster *c)
 	VEC_DONE(&c->selecting);
 	VEC_DONE(&c->by_address);
 	VEC_DONE(&c->changed);
+	VEC_DONE(&c->idle_groups);
+	VEC_DONE(&c->idle_profiles);
 	free(c);
 }

@@ -369,7 +369,7 @@ static bool local_compile(struct cluster *c, struct local *l)
 		struct profile *now = local_profile(c, l, (enum direction)d, deny);
 
 		changed = changed || now != v->profile[d];
-		profile_put(v->profile[d]);
+		profile_put(c, v->profile[d]);
 		v->profile[d] = now;
 	}
 	v->node_open = v->confirmation == POD_CONFIRMED && v->mode == MODE_STANDARD;

@@ -42,7 +42,10 @@ struct group {
 	bool any[2];                    /* [0] all of IPv4, [1] all of IPv6 are members */
 	VEC(struct addr_range) ranges;  /* blocks minus their own excepts, united over all peers, merged, sorted; not the any[] families */
 	VEC(struct member_change) changes; /* since group_changes_clear; nothing is recorded before `installed` is set */
-	bool installed;                 /* reconcile's: its sets are in the kernel */
+	bool installed;                 /* reconcile's: its sets are in the kernel, */
+	uint32_t number;                /* under this number, */
+	uint8_t chains;                 /* with these chains: a bit per variant of program.h */
+	bool idle;                      /* cluster's: in its list of what may be unused */
 	unsigned refs;                  /* profiles that use it */
 	UT_hash_handle hh;              /* cluster's table, by name */
 	struct group_state *state;      /* cluster's own: terms and members */
@@ -65,7 +68,9 @@ struct profile {
 	VEC(struct profile_entry) entries; /* by port; what an entry's group does not hold goes to `end` (entries hold the portless peers too) */
 	struct group *portless;     /* peers of rules without ports: ICMP and every other protocol and port; NULL: none */
 	struct group *endpoints;    /* GROUP_ENDPOINTS tried before entries; NULL: none. Egress only */
-	bool installed;             /* reconcile's */
+	bool installed;             /* reconcile's: in the kernel, */
+	uint32_t number;            /* under this number */
+	bool idle;                  /* as a group's */
 	unsigned refs;
 	UT_hash_handle hh;
 };
@@ -73,25 +78,38 @@ struct profile {
 /* The empty profile: nothing allowed. It needs no map and no chain of its own in the kernel. */
 bool profile_is_empty(const struct profile *p);
 
+struct group_list {
+	struct group **v;
+	size_t n, cap;
+};
+struct profile_list {
+	struct profile **v;
+	size_t n, cap;
+};
+
 /* The groups in use, and groups whose last profile went (installed, refs 0): reconcile removes those from the kernel first. */
 struct group *cluster_groups(struct cluster *c);     /* head of the uthash table by name; iterate with ->hh.next */
 struct profile *cluster_profiles(struct cluster *c); /* the same for profiles */
 void cluster_forget_group(struct cluster *c, struct group *g);     /* refs must be 0; frees it */
 void cluster_forget_profile(struct cluster *c, struct profile *p); /* refs must be 0; drops its references to groups; frees it */
 
+/* What nobody refers to any more: fills ret (caller frees ->v); each must be forgotten at once. Profiles first: they refer to groups. */
+void cluster_take_unused_profiles(struct cluster *c, struct profile_list *ret);
+void cluster_take_unused_groups(struct cluster *c, struct group_list *ret);
+
+/* Has any pod ever had an address of this family ([0] IPv4, [1] IPv6)? It is not forgotten. */
+bool cluster_has_family(const struct cluster *c, int f);
+
 /*
  * Groups that have recorded changes since they were last asked for: fills ret (caller frees ->v) and forgets the list.
  * Changes are netted: what went and came back in between is none.
  */
-struct group_list {
-	struct group **v;
-	size_t n, cap;
-};
 void cluster_take_changed_groups(struct cluster *c, struct group_list *ret);
 void group_changes_clear(struct group *g);
 
-/* The group of every pod of every known Namespace, made if no policy has it. The caller counts its reference in ->refs. */
+/* The group of every pod of every known Namespace, made if no policy has it, with a reference for the caller. */
 struct group *cluster_every_pod(struct cluster *c);
+void cluster_put_group(struct cluster *c, struct group *g); /* gives back the reference */
 
 /*
  * Calls fn for every member now. Of a group that is not installed (or no longer: set it false first) changes count from here:
@@ -120,6 +138,7 @@ struct local_pod {
 	bool too_large[DIRECTION_COUNT]; /* its policies are beyond what is compiled: nothing is allowed */
 	struct profile *profile[DIRECTION_COUNT]; /* referenced */
 	bool node_open;     /* may always reach its own node: mode standard and confirmed */
+	bool node_known;    /* reconcile's: the kernel does not have it so (ADD leaves it so too) */
 	UT_hash_handle hh;
 };
 

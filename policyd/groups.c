@@ -270,6 +270,33 @@ static struct group *group_new(struct cluster *c, enum group_kind kind, struct p
 	return g;
 }
 
+static void note_idle(struct cluster *c, struct group *g)
+{
+	if (g->refs || g->idle)
+		return;
+	g->idle = true;
+	VEC_PUSH(&c->idle_groups, g);
+}
+
+void cluster_put_group(struct cluster *c, struct group *g)
+{
+	g->refs--;
+	note_idle(c, g);
+}
+
+void cluster_take_unused_groups(struct cluster *c, struct group_list *ret)
+{
+	*ret = (struct group_list){0};
+	for (size_t i = 0; i < c->idle_groups.n; i++) {
+		struct group *g = c->idle_groups.v[i];
+
+		g->idle = false;
+		if (!g->refs)
+			VEC_PUSH(ret, g);
+	}
+	c->idle_groups.n = 0;
+}
+
 struct group *group_get(struct cluster *c, enum group_kind kind, struct part_list *parts)
 {
 	struct definition d = {0};
@@ -284,6 +311,7 @@ struct group *group_get(struct cluster *c, enum group_kind kind, struct part_lis
 		g = group_new(c, kind, parts, &d);
 		memcpy(g->name, name, sizeof(name));
 		HASH_ADD_STR(c->groups, name, g);
+		note_idle(c, g); /* until somebody refers to it */
 	}
 	definition_done(&d);
 	VEC_DONE(parts);
@@ -300,6 +328,7 @@ struct group *cluster_every_pod(struct cluster *c)
 	VEC_PUSH(&parts, part);
 	g = group_get(c, GROUP_ADDRS, &parts); /* has references to its terms of its own */
 	term_put(c, part.term);
+	g->refs++;
 	return g;
 }
 
@@ -335,7 +364,7 @@ void cluster_forget_group(struct cluster *c, struct group *g)
 {
 	if (g->refs)
 		abort();
-	for (size_t i = 0; i < c->changed.n; i++) {
+	for (size_t i = 0; g->state->queued && i < c->changed.n; i++) {
 		if (c->changed.v[i] == g) {
 			c->changed.v[i] = c->changed.v[--c->changed.n];
 			break;

@@ -34,7 +34,7 @@ static void view_free(struct cluster *c, struct local_pod *view)
 		return;
 	HASH_DEL(c->views, view);
 	for (int d = 0; d < DIRECTION_COUNT; d++)
-		profile_put(view->profile[d]);
+		profile_put(c, view->profile[d]);
 	free(view);
 }
 

@@ -177,7 +177,10 @@ struct cluster {
 	struct term_list by_address; /* blocks and "anyone" in use by endpoints */
 	struct group *groups;
 	struct group_list changed;
+	struct group_list idle_groups; /* that had no reference at some moment since they were taken */
 	struct profile *profiles;
+	struct profile_list idle_profiles;
+	bool families[2]; /* of the addresses that pods have had */
 	struct network *networks;
 	struct tunnel_ports tunnel_ports; /* the conflist's */
 	bool tunnels_changed;
@@ -233,7 +236,7 @@ enum confirmation local_confirmation(const struct local *l, bool *ret_by_name_on
 
 /* profiles.c */
 struct profile *profile_get(struct cluster *c, struct profile *draft); /* takes what is in draft; a reference */
-void profile_put(struct profile *p); /* accepts NULL */
+void profile_put(struct cluster *c, struct profile *p); /* accepts NULL */
 const char *protocol_name(uint8_t protocol);
 
 #endif

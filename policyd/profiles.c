@@ -44,16 +44,21 @@ static void profile_define(const struct profile *p, struct definition *ret)
 	}
 }
 
-/* The groups of a profile, one reference for each time it names one. */
-static void refer(struct profile *p, int delta)
+static void refer_to(struct cluster *c, struct group *g, bool refers)
 {
-	if (p->portless)
-		p->portless->refs += (unsigned)delta;
-	if (p->endpoints)
-		p->endpoints->refs += (unsigned)delta;
+	if (g && refers)
+		g->refs++;
+	else if (g)
+		cluster_put_group(c, g);
+}
+
+/* The groups of a profile, one reference for each time it names one. */
+static void refer(struct cluster *c, struct profile *p, bool refers)
+{
+	refer_to(c, p->portless, refers);
+	refer_to(c, p->endpoints, refers);
 	for (size_t i = 0; i < p->entries.n; i++)
-		if (p->entries.v[i].group)
-			p->entries.v[i].group->refs += (unsigned)delta;
+		refer_to(c, p->entries.v[i].group, refers);
 }
 
 struct profile *profile_get(struct cluster *c, struct profile *draft)
@@ -68,7 +73,7 @@ struct profile *profile_get(struct cluster *c, struct profile *draft)
 	if (!p) {
 		p = mem_alloc(sizeof(*p));
 		*p = *draft;
-		refer(p, 1);
+		refer(c, p, true);
 		HASH_ADD_STR(c->profiles, name, p);
 	} else {
 		VEC_DONE(&draft->entries);
@@ -78,10 +83,25 @@ struct profile *profile_get(struct cluster *c, struct profile *draft)
 	return p;
 }
 
-void profile_put(struct profile *p)
+void profile_put(struct cluster *c, struct profile *p)
 {
-	if (p)
-		p->refs--;
+	if (!p || --p->refs || p->idle)
+		return;
+	p->idle = true;
+	VEC_PUSH(&c->idle_profiles, p);
+}
+
+void cluster_take_unused_profiles(struct cluster *c, struct profile_list *ret)
+{
+	*ret = (struct profile_list){0};
+	for (size_t i = 0; i < c->idle_profiles.n; i++) {
+		struct profile *p = c->idle_profiles.v[i];
+
+		p->idle = false;
+		if (!p->refs)
+			VEC_PUSH(ret, p);
+	}
+	c->idle_profiles.n = 0;
 }
 
 struct profile *cluster_profiles(struct cluster *c)
@@ -94,7 +114,7 @@ void cluster_forget_profile(struct cluster *c, struct profile *p)
 	if (p->refs)
 		abort();
 	HASH_DEL(c->profiles, p);
-	refer(p, -1);
+	refer(c, p, false);
 	VEC_DONE(&p->entries);
 	free(p);
 }

@@ -6,8 +6,10 @@
  * of 870,000 allowed packets lost when one transaction made an interval map, swapped to it and deleted the old one; none
  * with three). So every change goes in three:
  *
- *	prepare   new groups and profiles, which no rule uses yet; members that come and go in hash sets (one element each)
- *	swap      rules only: each changed pod's chains go to their new targets, all pods in one transaction
+ *	prepare   sets and maps of new groups and profiles, which no rule uses yet, and their chains, empty; members that come
+ *	          and go in hash sets (one element each)
+ *	swap      rules only: those of the new chains, and each changed pod's chains go to their new targets, all pods in one
+ *	          transaction
  *	clean     what nobody uses any more
  *
  * Between swap and clean, connections that the new policy denies are revoked.
@@ -31,16 +33,6 @@
 #include "moat/podstore.h"
 #include "moat/ruleset.h"
 #include "policyd/reconcile_internal.h"
-
-static void forget_group_chains(struct reconcile *r)
-{
-	struct group_chains *gc, *next;
-
-	HASH_ITER(hh, r->group_chains, gc, next) {
-		HASH_DEL(r->group_chains, gc);
-		free(gc);
-	}
-}
 
 int reconcile_init(struct reconcile *r, struct cluster *cluster, struct err *err)
 {
@@ -75,8 +67,7 @@ void reconcile_done(struct reconcile *r)
 	for (size_t i = 0; i < r->suspects.n; i++)
 		free(r->suspects.v[i].key);
 	VEC_DONE(&r->suspects);
-	forget_group_chains(r);
-	surroundings_forget(&r->surroundings);
+	surroundings_forget(&r->surroundings, r->cluster);
 	revoke_done(&r->revoke);
 	nl_close(&r->nl);
 }
@@ -101,99 +92,6 @@ int reconcile_commit(struct reconcile *r, struct txn *t, struct err *err)
 	return reconcile_commit_locked(r, t, err);
 }
 
-static void prepare_group(struct reconcile *r, struct txn *t, struct group *g, int variant)
-{
-	struct group_chains *gc;
-
-	if (!g->installed) {
-		program_add_group(t, g, r->epoch);
-		group_changes_clear(g);
-		g->installed = true;
-	}
-	if (variant < 0)
-		return;
-	HASH_FIND_PTR(r->group_chains, &g, gc);
-	if (!gc) {
-		gc = mem_zalloc(sizeof(*gc));
-		gc->group = g;
-		HASH_ADD_PTR(r->group_chains, group, gc);
-	}
-	if (!gc->variant[variant]) {
-		program_add_group_chain(t, g, (unsigned)variant, r->epoch);
-		gc->variant[variant] = true;
-	}
-}
-
-static void prepare_profile(struct reconcile *r, struct txn *t, struct profile *p)
-{
-	if (p->installed || !program_needs_chain(p))
-		return;
-	for (size_t i = 0; i < p->entries.n; i++)
-		if (p->entries.v[i].group)
-			prepare_group(r, t, p->entries.v[i].group, (int)program_variant(p));
-	if (p->portless)
-		prepare_group(r, t, p->portless, (int)program_variant(p));
-	if (p->endpoints)
-		prepare_group(r, t, p->endpoints, -1);
-	program_add_profile(t, p, r->epoch);
-	p->installed = true;
-}
-
-/* Members that came and went; who left some group may have lost something. */
-static void prepare_members(struct reconcile *r, struct txn *t)
-{
-	struct group_list changed = {0};
-
-	cluster_take_changed_groups(r->cluster, &changed);
-	for (size_t i = 0; i < changed.n; i++) {
-		struct group *g = changed.v[i];
-
-		for (size_t j = 0; g->installed && j < g->changes.n; j++) {
-			program_change_member(t, g, r->epoch, &g->changes.v[j]);
-			if (g == r->surroundings.every_pod)
-				surroundings_change_known(t, &g->changes.v[j]);
-			if (!g->changes.v[j].added)
-				revoke_note(&r->revoke, &g->changes.v[j].member.addr);
-		}
-		group_changes_clear(g);
-	}
-	free(changed.v);
-}
-
-/* Sets that rules use already: elements that come and go, one by one. */
-static int prepare_standing(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
-{
-	struct txn *t = txn_new();
-
-	prepare_members(r, t);
-	surroundings_prepare(&r->surroundings, t, r->cluster, &r->nl);
-	for (size_t i = 0; i < pods->n; i++)
-		reconcile_node_open(t, pods->v[i], false);
-	return reconcile_commit(r, t, err);
-}
-
-/* What no rule uses yet, and so may go in parts. */
-static int prepare_new(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
-{
-	struct txn *t = txn_new();
-
-	txn_allow_parts(t, &r->nl);
-	for (size_t i = 0; i < pods->n; i++) {
-		if (surroundings_want_known(&r->surroundings, t, r->cluster, pods->v[i]))
-			prepare_group(r, t, r->surroundings.every_pod, -1);
-		for (int d = 0; d < DIRECTION_COUNT; d++)
-			prepare_profile(r, t, pods->v[i]->profile[d]);
-	}
-	return reconcile_commit(r, t, err);
-}
-
-static int prepare(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
-{
-	int code = prepare_standing(r, pods, err);
-
-	return code < 0 ? code : prepare_new(r, pods, err);
-}
-
 static void note_pods(struct reconcile *r, const struct local_pod_list *pods)
 {
 	for (size_t i = 0; i < pods->n; i++)
@@ -208,11 +106,13 @@ static void new_epoch(struct reconcile *r)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-	if ((now & 0xffffffff) == strtoull(r->epoch, NULL, 16)) /* twice in a millisecond: what the first one left is in the way */
+	if ((now & 0xffffffff) == strtoull(r->epoch.name, NULL, 16)) /* twice in a millisecond: what the first one left is in the way */
 		now++;
-	snprintf(r->epoch, sizeof(r->epoch), "%08llx", (unsigned long long)now & 0xffffffff);
-	forget_group_chains(r);
-	surroundings_forget(&r->surroundings);
+	snprintf(r->epoch.name, sizeof(r->epoch.name), "%08llx", (unsigned long long)now & 0xffffffff);
+	r->epoch.numbers = 0;
+	for (int f = 0; f < 2; f++)
+		r->epoch.family[f] = cluster_has_family(r->cluster, f);
+	surroundings_forget(&r->surroundings, r->cluster);
 	for (struct group *g = cluster_groups(r->cluster); g; g = g->hh.next)
 		g->installed = false;
 	for (struct profile *p = cluster_profiles(r->cluster); p; p = p->hh.next)
@@ -221,16 +121,20 @@ static void new_epoch(struct reconcile *r)
 
 static void all_pods(struct reconcile *r, struct local_pod_list *ret)
 {
-	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next) {
+		pod->node_known = false;
 		VEC_PUSH(ret, pod);
+	}
 }
 
 static int apply(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
 {
-	int code = prepare(r, pods, err);
+	struct unfilled unfilled = {0};
+	int code = reconcile_prepare(r, pods, &unfilled, err);
 
 	if (code == 0)
-		code = reconcile_swap(r, pods, err);
+		code = reconcile_swap(r, pods, &unfilled, err);
+	unfilled_done(&unfilled);
 	if (code == 0) {
 		struct err sweep;
 		size_t deleted = 0;
@@ -267,13 +171,25 @@ static void compile(struct reconcile *r, struct local_pod_list *ret)
 	forget_pending(r);
 }
 
+/* No pod had an address of a family when this epoch began, so that no group has a set for it. */
+static bool has_new_family(const struct reconcile *r)
+{
+	for (int f = 0; f < 2; f++)
+		if (cluster_has_family(r->cluster, f) && !r->epoch.family[f])
+			return true;
+	return false;
+}
+
 static int apply_changes(struct reconcile *r, struct err *err)
 {
 	struct local_pod_list changed = {0};
 	int code;
 
 	compile(r, &changed);
-	code = apply(r, &changed, err);
+	if (has_new_family(r))
+		code = err_set(err, EAFNOSUPPORT, "the first pod has an address of its family");
+	else
+		code = apply(r, &changed, err);
 	free(changed.v);
 	return code;
 }
@@ -285,8 +201,8 @@ static int rebuild(struct reconcile *r, struct err *err)
 
 	r->stats.rebuilds++;
 	r->refresh(r->refresh_arg); /* it puts pods: nobody may be among them whom DEL has withdrawn */
-	new_epoch(r);
 	compile(r, &all);
+	new_epoch(r);
 	all.n = 0;
 	all_pods(r, &all);
 	code = reconcile_guard(r, err);
@@ -305,7 +221,9 @@ int reconcile_run(struct reconcile *r, struct err *err)
 	r->started_us = tamper_now_us();
 	if (r->built) {
 		code = apply_changes(r, err);
-		if (code < 0) /* what stands is not what the model believes: once more, from the start */
+		if (code == -EAFNOSUPPORT)
+			log_info("rebuild reason=\"%s\"", err->text);
+		else if (code < 0) /* what stands is not what the model believes: once more, from the start */
 			log_warn("rebuild reason=\"%s\"", err->text);
 	}
 	if (!r->built || code < 0)

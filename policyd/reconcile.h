@@ -23,11 +23,10 @@ struct suspect_pod {
 struct reconcile {
 	struct cluster *cluster; /* not owned */
 	struct nl nl;
-	char epoch[EPOCH_MAX];
+	struct epoch epoch;
 	bool built; /* the kernel holds this epoch's program */
 	bool static_changed; /* somebody edited a set of the static part, which ruleset_prove does not look at */
 	bool pods_unsure;    /* chains or elements of pods may be missing */
-	struct group_chains *group_chains;
 	struct revoke revoke;
 	struct surroundings surroundings;
 	struct pending_pods {

@@ -11,36 +11,33 @@
 
 static void clean_profiles(struct reconcile *r, struct txn *t)
 {
-	for (struct profile *p = cluster_profiles(r->cluster), *next; p; p = next) {
-		next = p->hh.next;
-		if (p->refs)
-			continue;
-		if (p->installed)
-			program_delete_profile(t, p, r->epoch);
-		cluster_forget_profile(r->cluster, p);
+	struct profile_list unused;
+
+	cluster_take_unused_profiles(r->cluster, &unused);
+	for (size_t i = 0; i < unused.n; i++) {
+		if (unused.v[i]->installed)
+			program_delete_profile(t, unused.v[i], &r->epoch);
+		cluster_forget_profile(r->cluster, unused.v[i]);
 	}
+	free(unused.v);
 }
 
 static void clean_groups(struct reconcile *r, struct txn *t)
 {
-	for (struct group *g = cluster_groups(r->cluster), *next; g; g = next) {
-		struct group_chains *gc;
+	struct group_list unused;
 
-		next = g->hh.next;
-		if (g->refs)
-			continue;
-		HASH_FIND_PTR(r->group_chains, &g, gc);
-		for (unsigned v = 0; gc && v < PROGRAM_VARIANTS; v++)
-			if (gc->variant[v])
-				program_delete_group_chain(t, g, v, r->epoch);
-		if (gc) {
-			HASH_DEL(r->group_chains, gc);
-			free(gc);
-		}
+	cluster_take_unused_groups(r->cluster, &unused);
+	for (size_t i = 0; i < unused.n; i++) {
+		struct group *g = unused.v[i];
+
+		for (unsigned v = 0; g->installed && v < PROGRAM_VARIANTS; v++)
+			if (g->chains & 1u << v)
+				program_delete_group_chain(t, g, v, &r->epoch);
 		if (g->installed)
-			program_delete_group_sets(t, g, r->epoch);
+			program_delete_group_sets(t, g, &r->epoch);
 		cluster_forget_group(r->cluster, g);
 	}
+	free(unused.v);
 }
 
 int reconcile_clean(struct reconcile *r, struct err *err)
@@ -62,7 +59,7 @@ static void collect_old(const char *name, void *arg)
 	struct names *names = arg;
 	bool current;
 
-	if (program_owns_name(name, names->r->epoch, &current) && !current)
+	if (program_owns_name(name, &names->r->epoch, &current) && !current)
 		VEC_PUSH(&names->old, mem_strdup(name));
 }
 

@@ -6,12 +6,16 @@
 #include "policyd/reconcile.h"
 #include "policyd/tamper.h"
 
-/* Which chains of a group there are: one per direction and end that some profile has used. */
-struct group_chains {
+/* Chains that the first transaction has made empty, and that the swap fills. */
+struct unfilled_chain {
 	struct group *group;
-	bool variant[PROGRAM_VARIANTS];
-	UT_hash_handle hh;
+	unsigned variant;
 };
+struct unfilled {
+	VEC(struct unfilled_chain) chains;
+	VEC(struct profile *) profiles;
+};
+void unfilled_done(struct unfilled *u);
 
 /* Commits and frees one transaction, under the lock that all of moat's writers share: held for the send only. */
 int reconcile_commit(struct reconcile *r, struct txn *t, struct err *err);
@@ -23,9 +27,13 @@ int reconcile_commit_locked(struct reconcile *r, struct txn *t, struct err *err)
 /* This pod is tried again by the next run. */
 void reconcile_note_pending(struct reconcile *r, const struct local_pod *pod);
 
-int reconcile_swap(struct reconcile *r, const struct local_pod_list *pods, struct err *err);
+int reconcile_prepare(struct reconcile *r, const struct local_pod_list *pods, struct unfilled *u, struct err *err);
+/* Queues the rules of those chains; may send the first of them in parts. */
+void reconcile_fill(struct reconcile *r, struct txn *t, const struct unfilled *u);
+
+int reconcile_swap(struct reconcile *r, const struct local_pod_list *pods, const struct unfilled *u, struct err *err);
 /* A pod that may no longer reach its node loses that before the swap (open false), one that may gets it with the swap (true). */
-void reconcile_node_open(struct txn *t, const struct local_pod *pod, bool open);
+void reconcile_node_open(struct txn *t, struct local_pod *pod, bool open);
 /* Does the pod store say that DEL came, or another ADD? *ret_code: of reading it; one that cannot be read says neither. */
 bool reconcile_was_withdrawn(const struct local_pod *pod, int *ret_code);
 

@@ -94,21 +94,22 @@ static struct attachment *still_attached(const struct local_pod *pod)
 	return code < 0 && code != -ENOENT ? attachment_copy(pod->attachment) : NULL;
 }
 
-static void queue(struct reconcile *r, struct txn *t, const struct local_pod *pod, const struct attachment *a, bool closed)
+static void queue(struct reconcile *r, struct txn *t, struct local_pod *pod, const struct attachment *a, bool closed)
 {
 	char buf[DIRECTION_COUNT][CHAIN_NAME_MAX];
 	const char *target[DIRECTION_COUNT];
 
 	for (int d = 0; d < DIRECTION_COUNT; d++)
-		target[d] = closed ? pod_closed_target(a->mode, (enum direction)d) : program_target(pod->profile[d], r->epoch, buf[d]);
+		target[d] = closed ? pod_closed_target(a->mode, (enum direction)d) : program_target(pod->profile[d], &r->epoch, buf[d]);
 	pod_put(t, a, target);
+	pod->node_known = false;
 	reconcile_node_open(t, pod, false);
 	if (!closed)
 		reconcile_node_open(t, pod, true);
 }
 
 /* Somebody may have given the pod's elements other verdicts: these are in the way, and go with the second attempt. */
-static int put_alone(struct reconcile *r, const struct local_pod *pod, const struct attachment *a, bool closed, struct err *err)
+static int put_alone(struct reconcile *r, struct local_pod *pod, const struct attachment *a, bool closed, struct err *err)
 {
 	int code = 0;
 
@@ -126,7 +127,7 @@ static int put_alone(struct reconcile *r, const struct local_pod *pod, const str
 }
 
 struct restoration {
-	VEC(const struct local_pod *) pods;
+	VEC(struct local_pod *) pods;
 	VEC(struct attachment *) stored;
 };
 

@@ -8,20 +8,22 @@
 #include "moat/podstore.h"
 #include "policyd/reconcile_internal.h"
 
-void reconcile_node_open(struct txn *t, const struct local_pod *pod, bool open)
+void reconcile_node_open(struct txn *t, struct local_pod *pod, bool open)
 {
-	if (pod->node_open == open)
-		pod_open_node(t, pod->attachment, open);
+	if (pod->node_open != open || (!open && pod->node_known))
+		return;
+	pod_open_node(t, pod->attachment, open);
+	pod->node_known = !open;
 }
 
 static void targets_of(const struct reconcile *r, const struct local_pod *pod, char buf[][CHAIN_NAME_MAX],
 		       const char *target[DIRECTION_COUNT])
 {
 	for (int d = 0; d < DIRECTION_COUNT; d++)
-		target[d] = program_target(pod->profile[d], r->epoch, buf[d]);
+		target[d] = program_target(pod->profile[d], &r->epoch, buf[d]);
 }
 
-static void swap_pod(const struct reconcile *r, struct txn *t, const struct local_pod *pod)
+static void swap_pod(const struct reconcile *r, struct txn *t, struct local_pod *pod)
 {
 	char buf[DIRECTION_COUNT][CHAIN_NAME_MAX];
 	const char *target[DIRECTION_COUNT];
@@ -63,7 +65,7 @@ bool reconcile_was_withdrawn(const struct local_pod *pod, int *ret_code)
  * an older attachment they were lost (a plugin killed before its batch, a flush): put them whole. Else it was withdrawn,
  * and the model will hear of it.
  */
-static int put_lost_pod(struct reconcile *r, const struct local_pod *pod, struct err *err)
+static int put_lost_pod(struct reconcile *r, struct local_pod *pod, struct err *err)
 {
 	char buf[DIRECTION_COUNT][CHAIN_NAME_MAX];
 	const char *target[DIRECTION_COUNT];
@@ -113,15 +115,19 @@ static int swap_one_by_one(struct reconcile *r, const struct local_pod_list *pod
 	return result;
 }
 
-int reconcile_swap(struct reconcile *r, const struct local_pod_list *pods, struct err *err)
+int reconcile_swap(struct reconcile *r, const struct local_pod_list *pods, const struct unfilled *u, struct err *err)
 {
 	struct txn *t = txn_new();
 	int code;
 
+	reconcile_fill(r, t, u);
 	for (size_t i = 0; i < pods->n; i++)
 		swap_pod(r, t, pods->v[i]);
 	code = reconcile_commit(r, t, err);
-	if (code == -ENOENT)
-		code = swap_one_by_one(r, pods, err);
-	return code;
+	if (code != -ENOENT)
+		return code;
+	t = txn_new();
+	reconcile_fill(r, t, u);
+	code = reconcile_commit(r, t, err);
+	return code < 0 ? code : swap_one_by_one(r, pods, err);
 }

@@ -126,7 +126,6 @@ bool surroundings_want_known(struct surroundings *s, struct txn *t, struct clust
 	if (!rejects || s->every_pod)
 		return false;
 	s->every_pod = cluster_every_pod(c);
-	s->every_pod->refs++;
 	for (int f = 0; f < 2; f++)
 		txn_flush_set(t, &set_known[f]);
 	group_members(s->every_pod, add_known, t);
@@ -148,10 +147,10 @@ void surroundings_distrust(struct surroundings *s)
 	s->nodes_stand = s->tunnels_stand = false;
 }
 
-void surroundings_forget(struct surroundings *s)
+void surroundings_forget(struct surroundings *s, struct cluster *c)
 {
 	surroundings_distrust(s);
 	if (s->every_pod)
-		s->every_pod->refs--;
+		cluster_put_group(c, s->every_pod);
 	s->every_pod = NULL;
 }

@@ -27,6 +27,6 @@ void surroundings_change_known(struct txn *t, const struct member_change *change
 void surroundings_distrust(struct surroundings *s);
 
 /* The kernel is to be told everything again. */
-void surroundings_forget(struct surroundings *s);
+void surroundings_forget(struct surroundings *s, struct cluster *c);
 
 #endif

@@ -107,7 +107,7 @@ static bool is_of_program(const struct watch *w, const char *name)
 {
 	bool current;
 
-	return program_owns_name(name, w->reconcile->epoch, &current) && current;
+	return program_owns_name(name, &w->reconcile->epoch, &current) && current;
 }
 
 static void note(struct heard_change *c, const char *what, const char *name)

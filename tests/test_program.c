@@ -7,8 +7,7 @@
 #include "tests/build.h"
 #include "tests/bytecode.h"
 
-#define EPOCH "0000002a"
-
+static struct epoch epoch;
 static struct cluster *c;
 
 /* Two namespaces, three peers, and the pod that policies select, here at two addresses. */
@@ -16,6 +15,7 @@ static void setup(void)
 {
 	struct attachment *a = build_attachment("db", "default", "db", "10.0.0.1,fd00::1");
 
+	epoch = (struct epoch){.name = "0000002a", .family = {true, true}};
 	c = cluster_new();
 	cluster_upsert(c, build_namespace("default", NULL));
 	cluster_upsert(c, build_namespace("shop", "team=shop"));
@@ -31,7 +31,7 @@ static void teardown(void)
 	cluster_free(c);
 }
 
-static const struct profile *compiled(enum direction d)
+static struct profile *compiled(enum direction d)
 {
 	struct local_pod_list changed;
 
@@ -40,23 +40,29 @@ static const struct profile *compiled(enum direction d)
 	return build_local(c, "db")->profile[d];
 }
 
-/* As reconcile queues a profile: its groups and their chains, then itself; after that what removes all of it. */
-static void check_profile(const struct profile *p, const char *golden)
+/* As reconcile queues a profile: its groups and itself, then the rules; after that what removes all of it. */
+static void check_profile(struct profile *p, const char *golden)
 {
 	struct txn *t = txn_new();
 	CLEAN_FREE char *text = NULL;
 
 	for (struct group *g = cluster_groups(c); g; g = g->hh.next) {
-		program_add_group(t, g, EPOCH);
+		g->number = epoch.numbers++;
+		program_add_group(t, g, &epoch);
 		if (g->kind == GROUP_ADDRS)
-			program_add_group_chain(t, g, program_variant(p), EPOCH);
+			program_add_group_chain(t, g, program_variant(p), &epoch);
 	}
-	program_add_profile(t, p, EPOCH);
-	program_delete_profile(t, p, EPOCH);
+	p->number = epoch.numbers++;
+	program_add_profile(t, p, &epoch);
+	for (struct group *g = cluster_groups(c); g; g = g->hh.next)
+		if (g->kind == GROUP_ADDRS)
+			program_fill_group_chain(t, g, program_variant(p), &epoch);
+	program_fill_profile(t, p, &epoch);
+	program_delete_profile(t, p, &epoch);
 	for (struct group *g = cluster_groups(c); g; g = g->hh.next) {
 		if (g->kind == GROUP_ADDRS)
-			program_delete_group_chain(t, g, program_variant(p), EPOCH);
-		program_delete_group_sets(t, g, EPOCH);
+			program_delete_group_chain(t, g, program_variant(p), &epoch);
+		program_delete_group_sets(t, g, &epoch);
 	}
 	text = bytecode_of(t);
 	bytecode_check(golden, text);
@@ -116,24 +122,40 @@ START_TEST(named_port_of_egress_is_a_set_of_endpoints)
 }
 END_TEST
 
+/* The sets of its members, but not those of its blocks: they are of the family that they name. */
+START_TEST(family_that_nobody_has_costs_no_set)
+{
+	struct object *o = build_policy("default", "p", "role=db", INGRESS);
+	struct policy_rule *rule = build_rule(o, INGRESS);
+
+	build_peer(rule, "pods role=web");
+	build_peer(rule, "fd00::/16");
+	build_port(rule, "tcp/80");
+	build_port(rule, "udp/53");
+	cluster_upsert(c, o);
+	epoch.family[1] = false;
+	check_profile(compiled(INGRESS), "program-one-family");
+}
+END_TEST
+
 START_TEST(empty_and_open_profiles_need_no_chain)
 {
 	struct attachment *a = build_attachment("db", "default", "db", "10.0.0.1");
 	char buf[CHAIN_NAME_MAX];
 
 	ck_assert(!program_needs_chain(compiled(INGRESS)));
-	ck_assert_str_eq(program_target(compiled(INGRESS), EPOCH, buf), "deny_ingress");
-	ck_assert_str_eq(program_target(compiled(EGRESS), EPOCH, buf), "deny_egress");
+	ck_assert_str_eq(program_target(compiled(INGRESS), &epoch, buf), "deny_ingress");
+	ck_assert_str_eq(program_target(compiled(EGRESS), &epoch, buf), "deny_egress");
 	a->deny = DENY_REJECT;
 	cluster_attach(c, a);
-	ck_assert_str_eq(program_target(compiled(EGRESS), EPOCH, buf), "reject_egress");
+	ck_assert_str_eq(program_target(compiled(EGRESS), &epoch, buf), "reject_egress");
 	a->mode = MODE_PREVIEW;
 	cluster_attach(c, a);
-	ck_assert_str_eq(program_target(compiled(INGRESS), EPOCH, buf), "observe_ingress");
+	ck_assert_str_eq(program_target(compiled(INGRESS), &epoch, buf), "observe_ingress");
 	a->mode = MODE_STANDARD;
 	cluster_attach(c, a);
 	ck_assert(!program_needs_chain(compiled(INGRESS)));
-	ck_assert_str_eq(program_target(compiled(INGRESS), EPOCH, buf), "open");
+	ck_assert_str_eq(program_target(compiled(INGRESS), &epoch, buf), "open");
 	attachment_free(a);
 }
 END_TEST
@@ -161,7 +183,7 @@ START_TEST(member_that_comes_or_goes_is_one_element)
 	ck_assert_uint_eq(changed.n, 1);
 	ck_assert_uint_eq(g->changes.n, 3);
 	for (size_t i = 0; i < g->changes.n; i++)
-		program_change_member(t, g, EPOCH, &g->changes.v[i]);
+		program_change_member(t, g, &epoch, &g->changes.v[i]);
 	text = bytecode_of(t);
 	bytecode_check("program-members", text);
 	txn_free(t);
@@ -181,6 +203,7 @@ int main(void)
 	tcase_add_test(t, blocks_of_both_families_are_interval_sets);
 	tcase_add_test(t, whole_family_is_no_set);
 	tcase_add_test(t, named_port_of_egress_is_a_set_of_endpoints);
+	tcase_add_test(t, family_that_nobody_has_costs_no_set);
 	tcase_add_test(t, empty_and_open_profiles_need_no_chain);
 	tcase_add_test(t, member_that_comes_or_goes_is_one_element);
 	suite_add_tcase(suite, t);

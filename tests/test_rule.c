@@ -200,13 +200,18 @@ END_TEST
 
 START_TEST(names_of_the_program_are_known_with_their_epoch)
 {
+	const struct epoch epoch = {.name = "aaaa0000"};
 	bool current;
 
-	ck_assert(program_owns_name("p-0123456789abcdef0123456789abcdef-aaaa0000", "aaaa0000", &current) && current);
-	ck_assert(program_owns_name("ged-0123456789abcdef0123456789abcdef-aaaa0000", "bbbb0000", &current) && !current);
-	ck_assert(!program_owns_name("i-10.1.0.11-0123456789abcdef", "aaaa0000", &current));
-	ck_assert(!program_owns_name("i-20010db8000100000000000000000011-0123456789abcdef", "aaaa0000", &current));
-	ck_assert(!program_owns_name("deny_ingress", "aaaa0000", &current));
+	ck_assert(program_owns_name("p-0-aaaa0000", &epoch, &current) && current);
+	ck_assert(program_owns_name("ged-1f3a-bbbb0000", &epoch, &current) && !current);
+	/* as an earlier version named them */
+	ck_assert(program_owns_name("p-0123456789abcdef0123456789abcdef-bbbb0000", &epoch, &current) && !current);
+	ck_assert(!program_owns_name("i-veth0a1b2c3d-0123456789abcdef", &epoch, &current));
+	ck_assert(!program_owns_name("p-1f-aaaa00001", &epoch, &current));
+	ck_assert(!program_owns_name("p--aaaa0000", &epoch, &current));
+	ck_assert(!program_owns_name("q-1-aaaa0000", &epoch, &current));
+	ck_assert(!program_owns_name("deny_ingress", &epoch, &current));
 }
 END_TEST
 

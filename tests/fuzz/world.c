@@ -12,7 +12,7 @@
 
 #define PORTS_MAX 24
 #define ADDRS_MAX 16
-#define EPOCH "0000002a"
+static const struct epoch epoch = {.name = "0000002a", .family = {true, true}};
 
 /* ---- agreement ---- */
 
@@ -118,13 +118,19 @@ void fuzz_world_program(struct cluster *c)
 	struct txn *t = txn_new();
 
 	for (struct group *g = cluster_groups(c); g; g = g->hh.next) {
-		program_add_group(t, g, EPOCH);
+		program_add_group(t, g, &epoch);
 		if (g->kind == GROUP_ADDRS)
-			program_add_group_chain(t, g, 0, EPOCH);
+			program_add_group_chain(t, g, 0, &epoch);
 	}
 	for (struct profile *p = cluster_profiles(c); p; p = p->hh.next)
 		if (program_needs_chain(p))
-			program_add_profile(t, p, EPOCH);
+			program_add_profile(t, p, &epoch);
+	for (struct group *g = cluster_groups(c); g; g = g->hh.next)
+		if (g->kind == GROUP_ADDRS)
+			program_fill_group_chain(t, g, 0, &epoch);
+	for (struct profile *p = cluster_profiles(c); p; p = p->hh.next)
+		if (program_needs_chain(p))
+			program_fill_profile(t, p, &epoch);
 	txn_free(t);
 }
 

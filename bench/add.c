@@ -126,6 +126,7 @@ static void one_round(struct bench *b, unsigned round)
 	snprintf(b->id, sizeof(b->id), "CNI_CONTAINERID=bench%u", round);
 	pause_ms(SETTLE_MS);
 	keep(&b->exit_time, round, run(argv, env, NULL));
+	pause_ms(SETTLE_MS); /* before each: who runs right behind another finds the processor awake and its caches warm */
 	keep(&b->floor_time, round, floor_run(b, "put"));
 	floor_run(b, "undo");
 	pause_ms(SETTLE_MS);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# What things cost, side by side in one run. Included by the top Makefile. BENCHES="add policy" picks some.
+# What things cost, side by side in one run. Included by the top Makefile. BENCHES="add policy packet" picks some.
 
-BENCH_TOOLS := $(addprefix $(BUILD)/bench/,exit floor add policy)
+BENCH_TOOLS := $(addprefix $(BUILD)/bench/,exit floor add policy packet)
 
 # Linked as the plugin is.
 $(BUILD)/bench/exit $(BUILD)/bench/floor: $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libmoat.a $(STATIC_FLAGS)
@@ -11,6 +11,9 @@ $(BUILD)/bench/add: $(BUILD)/bench/add.o $(BUILD)/bench/sample.o $(BUILD)/core/b
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -o $@
 
 $(BUILD)/bench/policy: $(BUILD)/bench/policy.o $(BUILD)/bench/cluster.o $(BUILD)/bench/sample.o $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(CORE_LIBS) -o $@
+
+$(BUILD)/bench/packet: $(addprefix $(BUILD)/bench/,packet.o node.o cluster.o sample.o) $(BUILD)/libmoat.a
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(CORE_LIBS) -o $@
 
 .PHONY: bench

@@ -92,6 +92,7 @@ leak_read()
 	"$PROBE" leak-set "$LEDGER" off '*'
 	leak_sleep 0.1
 	for name in "${!LEAK_TO[@]}"; do
+		[ -n "${LEAK_TO[$name]}" ] || continue # came later, and has only the tap
 		kill -TERM "${LEAK_TO[$name]}"
 		wait "${LEAK_TO[$name]}" || fail "the receiver in $name had ended"
 	done

@@ -18,7 +18,7 @@ policy_remove() { manifest_remove "policy-$1"; } # NAME
 # Everything that was written before is read and in the kernel once the daemon has told of a later file, since it applies what it
 # reads before it answers anybody.
 MARKERS=0
-settled()
+settled() # [SECONDS]
 {
 	MARKERS=$((MARKERS + 1))
 	manifest settled <<-END
@@ -28,7 +28,7 @@ settled()
 	marker-$MARKERS: is told as an unknown field
 	spec: { podSelector: {} }
 	END
-	wait_until 10 status_says "marker-$MARKERS" || fail "the daemon has not read what was written"
+	wait_until "${1:-10}" status_says "marker-$MARKERS" || fail "the daemon has not read what was written"
 }
 
 # moatctl status says so (a basic regular expression). Its exit code tells of health, not of this.

@@ -37,6 +37,7 @@ static const struct mode {
 	{ "leak-receive", probe_leak_receive, "LEDGER TO" },
 	{ "leak-report", probe_leak_report, "LEDGER" },
 	{ "die-at", probe_die_at, "NUMBER COMMAND..." },
+	{ "conntrack-fill", probe_conntrack_fill, "NUMBER" },
 };
 
 /* A story starts hundreds of probes in other namespaces: entering here saves one exec of `ip netns exec` and its mounts. */

@@ -53,6 +53,7 @@ int probe_leak_tap(int argc, char **argv);
 int probe_leak_receive(int argc, char **argv);
 int probe_leak_report(int argc, char **argv);
 int probe_die_at(int argc, char **argv);
+int probe_conntrack_fill(int argc, char **argv);
 
 /* endpoint.c: exits with a message and PROBE_USAGE on bad text, 125 when a system call that cannot fail does. */
 void probe_usage(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));

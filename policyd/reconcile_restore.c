@@ -94,11 +94,13 @@ static struct attachment *still_attached(const struct local_pod *pod)
 	return code < 0 && code != -ENOENT ? attachment_copy(pod->attachment) : NULL;
 }
 
+/* Nobody has compiled a pod whose ADD was while this daemon slept: it is closed, and its first swap follows. */
 static void queue(struct reconcile *r, struct txn *t, struct local_pod *pod, const struct attachment *a, bool closed)
 {
 	char buf[DIRECTION_COUNT][CHAIN_NAME_MAX];
 	const char *target[DIRECTION_COUNT];
 
+	closed |= !pod->profile[INGRESS] || !pod->profile[EGRESS];
 	for (int d = 0; d < DIRECTION_COUNT; d++)
 		target[d] = closed ? pod_closed_target(a->mode, (enum direction)d) : program_target(pod->profile[d], &r->epoch, buf[d]);
 	pod_put(t, a, target);

@@ -160,7 +160,7 @@ void cluster_write(const char *directory)
 	}
 }
 
-static void attach_local(unsigned i, struct err *err)
+void cluster_local(unsigned i, struct attachment *ret)
 {
 	CLEAN_FREE char *addr = pod_addr(i);
 	struct attachment a = {.network = mem_strdup("bench"), .ifname = mem_strdup("eth0"), .mode = MODE_STRICT};
@@ -173,7 +173,16 @@ static void attach_local(unsigned i, struct err *err)
 	a.port_index = 1000 + i;
 	a.created = 1000000 + i;
 	a.n_addrs = 1;
-	if (addr_parse(addr, &a.addrs[0], err) < 0 || podstore_put(&a, err) < 0 || pod_close(&a, NULL, 0, err) < 0) {
+	addr_parse(addr, &a.addrs[0], NULL);
+	*ret = a;
+}
+
+static void attach_local(unsigned i, struct err *err)
+{
+	struct attachment a;
+
+	cluster_local(i, &a);
+	if (podstore_put(&a, err) < 0 || pod_close(&a, NULL, 0, err) < 0) {
 		fprintf(stderr, "bench policy: %s\n", err->text);
 		exit(1);
 	}

@@ -6,6 +6,8 @@
 #ifndef BENCH_CLUSTER_H
 #define BENCH_CLUSTER_H
 
+#include "moat/attachment.h"
+
 #define CLUSTER_SPACES 100
 #define CLUSTER_PODS 10000
 #define CLUSTER_PODS_PER_FILE 500
@@ -13,6 +15,7 @@
 #define CLUSTER_LOCALS 100 /* the first pod of each namespace */
 
 void cluster_write(const char *directory); /* all of it */
+void cluster_local(unsigned i, struct attachment *ret); /* local pod i's, the first of namespace i; attachment_done */
 void cluster_attach_locals(void);          /* the local pods: closed in the kernel and in the pod store, as ADD leaves them */
 
 /* Texts of files; the caller frees. */

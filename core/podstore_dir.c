@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pod store's directories, temporary files and lock. Every path is opened from its directory's descriptor, following nothing. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +107,52 @@ int podstore_init(struct err *err)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subdirs); i++)
 		r = init_subdir(root, subdirs[i], err);
 	return r;
+}
+
+static void mix(uint64_t *hash, const void *data, size_t len)
+{
+	/* FNV-1a, 64 bits: names of networks and times of directories, which only we and root write */
+	for (const uint8_t *p = data; len--; p++)
+		*hash = (*hash ^ *p) * 0x100000001b3u;
+}
+
+/* Of one directory of a network. */
+static uint64_t stamp_of(int parent, const char *network)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	struct stat st = {0};
+
+	if (fstatat(parent, network, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	mix(&hash, network, strlen(network));
+	mix(&hash, &st.st_ino, sizeof(st.st_ino));
+	mix(&hash, &st.st_mtim, sizeof(st.st_mtim));
+	mix(&hash, &st.st_ctim, sizeof(st.st_ctim));
+	return hash;
+}
+
+uint64_t podstore_stamp(void)
+{
+	static const char *const places[] = {"pods", "closing"};
+	uint64_t stamp = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		int fd = podstore_open_dir(places[i], NULL);
+		DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+		struct dirent *entry;
+
+		if (fd < 0)
+			continue;
+		if (!dir)
+			close(fd);
+		stamp += i + 1;
+		while (dir && (entry = readdir(dir)))
+			if (entry->d_name[0] != '.')
+				stamp += stamp_of(fd, entry->d_name) << i; /* in whatever order they are listed */
+		if (dir)
+			closedir(dir);
+	}
+	return stamp;
 }
 
 void podstore_temp_name(char ret[PODSTORE_TEMP_MAX])

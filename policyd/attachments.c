@@ -2,7 +2,8 @@
 /*
  * Three ways lead here, and each is enough by itself to be right, only later: the plugin says on the socket which attachment it
  * has just written (at once, and it may wait), inotify tells of files (if the socket was full or the daemon stopped), and a
- * full read each second finds what both lost.
+ * look at the directories each second finds what both lost: when their times are not those of what was read, or something could
+ * not be read, everything is read.
  */
 #include "policyd/attachments.h"
 
@@ -19,7 +20,7 @@
 #include "moat/podstore.h"
 #include "moat/release.h"
 
-#define WATCHED (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR)
+#define WATCHED (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR)
 
 static void watch_store(struct attachments *a);
 
@@ -103,6 +104,7 @@ bool attachments_read(struct attachments *a, const char *key, bool announced)
 		}
 	} else {
 		log_warn("attachment-unreadable attachment=%s error=\"%s\" in-force=what-stands", TEXT(key), err.text);
+		a->unsure = true;
 	}
 	attachment_free(stored);
 	return changed;
@@ -162,6 +164,8 @@ bool attachments_read_all(struct attachments *a)
 	struct err err;
 
 	clear_unreadable(a);
+	a->stamp = podstore_stamp(); /* before reading: what comes meanwhile is looked at again */
+	a->unsure = true;
 	HASH_ITER(hh, a->known, known, next)
 		known->seen = false;
 	if (!store_is_there(a))
@@ -170,6 +174,7 @@ bool attachments_read_all(struct attachments *a)
 		log_warn("pod-store-unreadable error=\"%s\" in-force=what-stands", err.text);
 		return read.changed;
 	}
+	a->unsure = a->unreadable.n || a->unwatched;
 	HASH_ITER(hh, a->known, known, next) {
 		if (!known->seen) {
 			forget(a, known);
@@ -180,11 +185,12 @@ bool attachments_read_all(struct attachments *a)
 }
 
 /* The watch of a network's directory; one that stands is given again by the kernel. */
-static void watch_network(struct attachments *a, const char *network)
+static void watch_network(struct attachments *a, const char *place, const char *network)
 {
-	CLEAN_FREE char *path = mem_printf("%s/pods/%s", podstore_dir(), network);
+	CLEAN_FREE char *path = mem_printf("%s/%s", place, network);
 	struct watched_network w = {.watch = inotify_add_watch(a->inotify, path, WATCHED)};
 
+	a->unwatched |= w.watch < 0;
 	for (size_t i = 0; i < a->networks.n; i++)
 		if (w.watch < 0 || a->networks.v[i].watch == w.watch)
 			return;
@@ -194,20 +200,35 @@ static void watch_network(struct attachments *a, const char *network)
 	VEC_PUSH(&a->networks, w);
 }
 
-/* The networks' directories come and go. */
-static void watch_store(struct attachments *a)
+static void watch_place(struct attachments *a, const char *name)
 {
-	CLEAN_FREE char *pods = mem_printf("%s/pods", podstore_dir());
+	CLEAN_FREE char *place = mem_printf("%s/%s", podstore_dir(), name);
 	struct dirent *entry;
 	DIR *dir;
 
-	inotify_add_watch(a->inotify, pods, WATCHED);
-	dir = opendir(pods);
+	a->unwatched |= inotify_add_watch(a->inotify, place, WATCHED) < 0;
+	dir = opendir(place);
 	while (dir && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
-			watch_network(a, entry->d_name);
+			watch_network(a, place, entry->d_name);
 	if (dir)
 		closedir(dir);
+}
+
+/* The networks' directories come and go. */
+static void watch_store(struct attachments *a)
+{
+	a->unwatched = false;
+	watch_place(a, "pods");
+	watch_place(a, "closing");
+}
+
+bool attachments_look(struct attachments *a)
+{
+	if (!a->unsure && podstore_stamp() == a->stamp)
+		return false;
+	watch_store(a); /* before reading, so that nothing between is missed */
+	return attachments_read_all(a);
 }
 
 static const char *watched_network(const struct attachments *a, int watch)
@@ -237,12 +258,12 @@ static bool take_event(struct attachments *a, const struct inotify_event *e, boo
 
 	if (e->mask & IN_IGNORED)
 		unwatch_network(a, e->wd);
+	if (e->len && e->name[0] == '.') /* a writer's temporary */
+		return false;
 	if (!network || !e->len || e->mask & (IN_IGNORED | IN_ISDIR)) {
 		*everything = true;
 		return false;
 	}
-	if (e->name[0] == '.') /* a writer's temporary */
-		return false;
 	key = mem_printf("%s/%s", network, e->name);
 	return attachments_read(a, key, false);
 }
@@ -281,6 +302,8 @@ static void on_store_event(uv_poll_t *handle, int status, int events)
 	if (everything) {
 		watch_store(a);
 		changed |= attachments_read_all(a);
+	} else {
+		a->stamp = podstore_stamp(); /* what comes before this has an event that wakes us again */
 	}
 	if (changed)
 		a->changed(a->arg);

@@ -32,8 +32,11 @@ struct attachments {
 	struct cluster *cluster; /* not owned */
 	struct known_attachment *known;
 	VEC(struct unreadable_attachment) unreadable; /* of the last full read */
+	uint64_t stamp; /* podstore_stamp of what has been read */
+	bool unsure;    /* that is not all there is: a file was unreadable, or inotify does not follow it */
+	bool unwatched; /* a directory that inotify does not follow */
 	int inotify, links; /* descriptors, -1: none */
-	VEC(struct watched_network) networks; /* whose directories inotify follows */
+	VEC(struct watched_network) networks; /* directories that inotify follows, in pods/ and closing/ */
 	uv_poll_t store_events, link_events;
 	void (*changed)(void *arg); /* the cluster may have changed */
 	void *arg;
@@ -52,6 +55,8 @@ void attachments_done(struct attachments *a);
 bool attachments_read(struct attachments *a, const char *key, bool announced);
 /* Reads the whole store; true if the cluster changed. */
 bool attachments_read_all(struct attachments *a);
+/* The same if something may have been missed. */
+bool attachments_look(struct attachments *a);
 /* Finishes the attachments in closing/ whose link is gone. */
 void attachments_release_closed(struct attachments *a);
 

@@ -116,7 +116,7 @@ static void on_tick(uv_timer_t *timer)
 	if (d->manifests.watch < 0)
 		changed |= manifest_scan(&d->manifests);
 	changed |= conflist_read(&d->conflist, d->cluster);
-	changed |= attachments_read_all(&d->attachments);
+	changed |= attachments_look(&d->attachments);
 	attachments_release_closed(&d->attachments);
 	watch_look(&d->watch);
 	if (changed || d->reconcile.pending.n)

@@ -200,6 +200,66 @@ START_TEST(closing_attachment_stays_while_its_link_is_there)
 }
 END_TEST
 
+/* Each second: files are read only if a directory says that something came or went, or something was wrong before. */
+START_TEST(look_reads_what_may_have_been_missed_and_nothing_else)
+{
+	struct attachment *at;
+
+	put("one", "veth1", "10.0.0.1");
+	start();
+	rundir_write("pods/net/one:eth0", "broken"); /* in place, and nobody tells: a look does not read it */
+	ck_assert(!attachments_look(&a));
+	ck_assert_uint_eq(a.unreadable.n, 0);
+	put("two", "veth2", "10.0.0.2");
+	ck_assert(attachments_look(&a));
+	ck_assert_ptr_nonnull(known("two"));
+	ck_assert_uint_eq(a.unreadable.n, 1);
+	put("one", "veth1", "10.0.0.1");
+	attachments_look(&a);
+	ck_assert_uint_eq(a.unreadable.n, 0);
+	at = rundir_attachment("two", "veth2", "10.0.0.2");
+	ck_assert_int_eq(podstore_mark_closing(at, NULL), 0);
+	ck_assert(attachments_look(&a));
+	ck_assert(is_closing("net/two:eth0"));
+	ck_assert_int_eq(podstore_remove(at, NULL), 0); /* of closing/ */
+	ck_assert(attachments_look(&a));
+	ck_assert(!is_closing("net/two:eth0"));
+	ck_assert(!attachments_look(&a));
+	attachment_free(at);
+}
+END_TEST
+
+START_TEST(look_goes_on_while_something_cannot_be_read)
+{
+	CLEAN_FREE char *good = NULL;
+
+	put("one", "veth1", "10.0.0.1");
+	good = rundir_read("pods/net/one:eth0");
+	rundir_write("pods/net/one:eth0", "broken");
+	start();
+	ck_assert_uint_eq(a.unreadable.n, 1);
+	ck_assert_ptr_null(known("one"));
+	rundir_write("pods/net/one:eth0", good); /* mended in place */
+	ck_assert(attachments_look(&a));
+	ck_assert_uint_eq(a.unreadable.n, 0);
+	ck_assert_ptr_nonnull(known("one"));
+}
+END_TEST
+
+START_TEST(look_finds_a_network_whose_directory_was_exchanged)
+{
+	CLEAN_FREE char *net = rundir_path("pods/net"), *away = rundir_path("away");
+
+	put("one", "veth1", "10.0.0.1");
+	start();
+	ck_assert_int_eq(rename(net, away), 0);
+	put("two", "veth2", "10.0.0.2");
+	ck_assert(attachments_look(&a));
+	ck_assert_ptr_nonnull(known("two"));
+	ck_assert_ptr_null(known("one"));
+}
+END_TEST
+
 static void on_changed(void *arg)
 {
 	++*(unsigned *)arg;
@@ -235,6 +295,14 @@ START_TEST(store_is_followed_on_the_loop)
 	ck_assert(is_closing("net/one:eth0"));
 	ck_assert_ptr_null(known("one"));
 	attachment_free(at);
+	ck_assert(!attachments_look(&a)); /* events have told all of it */
+	rundir_write("pods/net/two:eth0", "broken"); /* in place */
+	for (int i = 0; i < 500 && !a.unsure; i++) {
+		uv_run(&loop, UV_RUN_NOWAIT);
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	attachments_look(&a);
+	ck_assert_uint_eq(a.unreadable.n, 1);
 	attachments_close_handles(&a);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	ck_assert_int_eq(uv_loop_close(&loop), 0);
@@ -259,6 +327,9 @@ int main(void)
 	tcase_add_test(t, unreadable_network_keeps_its_attachments);
 	tcase_add_test(t, removed_store_keeps_what_stands);
 	tcase_add_test(t, closing_attachment_stays_while_its_link_is_there);
+	tcase_add_test(t, look_reads_what_may_have_been_missed_and_nothing_else);
+	tcase_add_test(t, look_goes_on_while_something_cannot_be_read);
+	tcase_add_test(t, look_finds_a_network_whose_directory_was_exchanged);
 	tcase_add_test(t, store_is_followed_on_the_loop);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_ENV);

@@ -28,6 +28,9 @@ int podstore_init(struct err *err); /* makes the directories that are missing; c
 /* Can a state file be written here? Writes and removes one. (STATUS) */
 int podstore_writable(struct err *err);
 
+/* A number that changes when a state file comes, goes or is replaced; not when one is edited in place. Costs a look at each network. */
+uint64_t podstore_stamp(void);
+
 /*
  * Writes the attachment and makes it the owner of its addresses and port. Everything that needs space on the disk is made
  * under temporary names first, the directory that podstore_mark_closing will need too: -ENOSPC leaves nothing, and DEL needs none.

@@ -48,6 +48,7 @@ static void read_element(const struct nlattr *list, struct element *e)
 			read_value(attr, &e->key_end, &e->key_end_len);
 			break;
 		case NFTA_SET_ELEM_DATA:
+			read_value(attr, &e->data, &e->data_len);
 			read_verdict(attr, e);
 			break;
 		case NFTA_SET_ELEM_FLAGS:

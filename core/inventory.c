@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moat/inventory.h"
 
-#include <arpa/inet.h>
-#include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -10,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attr_internal.h"
 #include "moat/rule.h"
 #include "moat/table.h"
 #include "txn_internal.h"
@@ -30,7 +29,7 @@ struct item {
 
 struct inventory {
 	VEC(struct item) items; /* sorted once a table is compared */
-	struct name *names;
+	struct name *names, *last;
 };
 
 /* An object of either side, while it is read. */
@@ -40,7 +39,8 @@ struct reading {
 	void *owner;                /* of what is wanted */
 	inventory_fn extra;         /* NULL: it is wanted */
 	void *arg;
-	const char *set;            /* whose elements are dumped */
+	const char *set;            /* whose elements are read */
+	const char *except;         /* whose are not */
 	struct name *chain;         /* whose rules are dumped, */
 	unsigned rules;             /* and how many were */
 	VEC(char *) sets;           /* whose elements are to be dumped */
@@ -67,14 +67,17 @@ void inventory_free(struct inventory *inv)
 
 static struct name *name_get(struct inventory *inv, const char *text)
 {
-	struct name *name;
+	struct name *name = inv->last;
 
+	if (name && !strcmp(name->text, text)) /* elements come by the set */
+		return name;
 	HASH_FIND_STR(inv->names, text, name);
 	if (!name) {
 		name = mem_zalloc(sizeof(*name));
 		snprintf(name->text, sizeof(name->text), "%s", text);
 		HASH_ADD_STR(inv->names, text, name);
 	}
+	inv->last = name;
 	return name;
 }
 
@@ -114,40 +117,16 @@ static void found(struct reading *r, struct inventory_object *o, uint64_t id)
 	r->extra(o, r->arg);
 }
 
-static void read_hook(const struct nlattr *list, uint32_t hook[2])
-{
-	const struct nlattr *attr;
-
-	mnl_attr_for_each_nested(attr, list) {
-		if (mnl_attr_get_type(attr) == NFTA_HOOK_HOOKNUM)
-			hook[0] = mnl_attr_get_u32(attr);
-		else if (mnl_attr_get_type(attr) == NFTA_HOOK_PRIORITY)
-			hook[1] = mnl_attr_get_u32(attr);
-	}
-}
-
 static int read_chain(const struct nlmsghdr *nlh, void *arg)
 {
+	const struct nlattr *hook = attr_of(nlh, sizeof(struct nfgenmsg), NFTA_CHAIN_HOOK);
+	const char *table = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_CHAIN_TABLE));
 	struct inventory_object o = {.kind = INVENTORY_CHAIN};
-	uint32_t hook[2] = {~0u, 0};
-	const struct nlattr *attr;
-	const char *table = "";
+	uint32_t place[2] = {attr_be32(attr_in(hook, NFTA_HOOK_HOOKNUM), ~0u), attr_be32(attr_in(hook, NFTA_HOOK_PRIORITY), 0)};
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
-		switch (mnl_attr_get_type(attr)) {
-		case NFTA_CHAIN_TABLE:
-			table = nl_attr_text(attr);
-			break;
-		case NFTA_CHAIN_NAME:
-			o.name = nl_attr_text(attr);
-			break;
-		case NFTA_CHAIN_HOOK:
-			read_hook(attr, hook);
-			break;
-		}
-	}
-	if (o.name && !strcmp(table, TABLE_NAME))
-		found(arg, &o, mix(0, hook, sizeof(hook)));
+	o.name = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_CHAIN_NAME));
+	if (o.name && table && !strcmp(table, TABLE_NAME))
+		found(arg, &o, mix(0, place, sizeof(place)));
 	return 0;
 }
 
@@ -165,19 +144,16 @@ static unsigned place_of(struct reading *r, const char *chain)
 
 static int read_rule(const struct nlmsghdr *nlh, void *arg)
 {
+	const struct nlattr *userdata = attr_of(nlh, sizeof(struct nfgenmsg), NFTA_RULE_USERDATA);
 	struct inventory_object o = {.kind = INVENTORY_RULE};
-	const struct nlattr *attr;
 	uint64_t tag = 0;
 	unsigned place;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) == NFTA_RULE_CHAIN)
-			o.name = nl_attr_text(attr);
-		else if (mnl_attr_get_type(attr) == NFTA_RULE_USERDATA)
-			rule_tag_of(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), &tag);
-	}
+	o.name = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_RULE_CHAIN));
 	if (!o.name)
 		return 0;
+	if (userdata)
+		rule_tag_of(mnl_attr_get_payload(userdata), mnl_attr_get_payload_len(userdata), &tag);
 	place = place_of(arg, o.name);
 	found(arg, &o, mix(mix(0, &tag, sizeof(tag)), &place, sizeof(place)));
 	return 0;
@@ -187,19 +163,12 @@ static int read_set(const struct nlmsghdr *nlh, void *arg)
 {
 	struct inventory_object o = {.kind = INVENTORY_SET};
 	struct reading *r = arg;
-	const struct nlattr *attr;
-	uint32_t flags = 0;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) == NFTA_SET_NAME)
-			o.name = nl_attr_text(attr);
-		else if (mnl_attr_get_type(attr) == NFTA_SET_FLAGS)
-			flags = ntohl(mnl_attr_get_u32(attr));
-	}
+	o.name = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_SET_NAME));
 	if (!o.name)
 		return 0;
 	found(r, &o, 0);
-	if (r->extra && !(flags & NFT_SET_TIMEOUT))
+	if (r->extra && !(attr_be32(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_SET_FLAGS), 0) & NFT_SET_TIMEOUT))
 		VEC_PUSH(&r->sets, mem_strdup(o.name));
 	return 0;
 }
@@ -217,22 +186,17 @@ static void read_element(const struct element *e, void *arg)
 
 static int read_elements(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct nlattr *attr, *list = NULL;
 	struct reading *r = arg;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_LIST_SET)
-			r->set = nl_attr_text(attr);
-		else if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_LIST_ELEMENTS)
-			list = attr;
-	}
-	elements_each(list, read_element, r);
+	r->set = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_SET_ELEM_LIST_SET));
+	if (r->set && (!r->except || strcmp(r->set, r->except) != 0))
+		elements_each(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_SET_ELEM_LIST_ELEMENTS), read_element, r);
 	return 0;
 }
 
-void inventory_want(struct inventory *inv, struct txn *t, void *owner)
+void inventory_want(struct inventory *inv, struct txn *t, const char *except, void *owner)
 {
-	struct reading r = {.inv = inv, .owner = owner};
+	struct reading r = {.inv = inv, .owner = owner, .except = except};
 
 	txn_elements_flush(t);
 	for (size_t at = 0; at < t->len;) {

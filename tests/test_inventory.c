@@ -69,7 +69,7 @@ static void setup(void)
 	t = everything();
 	ck_assert_msg(txn_commit(t, &nl, &err) == 0, "%s", err.text);
 	inv = inventory_new();
-	inventory_want(inv, t, pod);
+	inventory_want(inv, t, NULL, pod);
 	txn_free(t);
 }
 

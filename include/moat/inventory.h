@@ -24,8 +24,8 @@ struct inventory;
 struct inventory *inventory_new(void);
 void inventory_free(struct inventory *inv); /* accepts NULL */
 
-/* Everything that the transaction adds. What it deletes must not be among what was wanted before. */
-void inventory_want(struct inventory *inv, struct txn *t, void *owner);
+/* Everything that the transaction adds, but for elements of the set `except` (may be NULL). It may delete nothing that is wanted. */
+void inventory_want(struct inventory *inv, struct txn *t, const char *except, void *owner);
 
 /*
  * Dumps a table and calls extra for what stands and is not wanted, then missing for what is wanted in this table and does not stand.

@@ -50,6 +50,12 @@ int podstore_mark_closing(const struct attachment *a, struct err *err);
 /* The link is gone: forgets it, wherever it is, with the index links that are still its own. Idempotent. */
 int podstore_remove(const struct attachment *a, struct err *err);
 
+/*
+ * Takes entries out of the index whose attachment has no state file anywhere, and returns how many. Under the lock: a writer puts the
+ * state file first, but between a look and a removal another may have taken the entry.
+ */
+size_t podstore_sweep(void);
+
 /* Key of the owner of an address or a port (caller frees); NULL: nobody. */
 char *podstore_owner_of_addr(const struct addr *addr);
 char *podstore_owner_of_port(const char *port);

@@ -126,7 +126,7 @@ static const char *policy_text(const struct local_pod *pod, enum direction d)
 	if (p->open)
 		return "open";
 	if (pod->too_large[d])
-		return "closed: its policies make too many unions of ports and peers";
+		return "closed: its policies have too many ports or unions of peers";
 	if (profile_is_empty(p))
 		return p->end == END_OBSERVE ? "observed" : "closed";
 	return p->end == END_OBSERVE ? "policy, observed" : "policy";

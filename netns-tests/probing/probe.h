@@ -44,6 +44,8 @@ int probe_raw(int argc, char **argv);
 int probe_craft(int argc, char **argv);
 int probe_capture(int argc, char **argv);
 int probe_mroute(int argc, char **argv);
+int probe_offload(int argc, char **argv);
+int probe_links(int argc, char **argv);
 int probe_first(int argc, char **argv);
 int probe_leak_paths(int argc, char **argv);
 int probe_leak_set(int argc, char **argv);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "moat/podstore.h"
+#include "moat/proof.h"
 #include "moat/rule.h"
 #include "moat/ruleset.h"
 
@@ -279,14 +280,15 @@ static void evict_strangers(struct txn *t, struct nl *nl, const struct attachmen
 }
 
 /* The static part, if it does not stand, and the tunnel ports of a's conflist; that needs a dump only if it names some. */
-static void put_static(struct txn *t, struct nl *nl, const struct attachment *a)
+static void put_static(struct txn *t, struct nl *nl, struct proof *proof, const struct attachment *a)
 {
 	struct rewrite rewrite = {.t = t};
 	struct err damage;
-	bool stands = ruleset_prove(nl, TABLE_INET, &damage) == 0;
+	bool stands = proof_make(proof, &damage) == 0;
 
 	if (!stands) {
 		ruleset_put(t, TABLE_INET);
+		proof_renew(proof);
 		podstore_each(NULL, reclose, reclose_unreadable, &rewrite, NULL);
 	}
 	if (a->tunnel_ports.n)
@@ -309,8 +311,10 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 		return code;
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct txn *t = txn_new();
+		struct proof proof;
 
-		put_static(t, &nl, a);
+		proof_begin(&proof, &nl, attempt == 0);
+		put_static(t, &nl, &proof, a);
 		pod_open_node(t, a, false); /* a former owner's, whom the store has forgotten */
 		if (attempt > 0)
 			evict_strangers(t, &nl, a, former, n_former);
@@ -320,6 +324,8 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 					take_over(t, a, former[i]);
 		put_closed(t, a);
 		code = txn_commit(t, &nl, err);
+		if (code == 0)
+			proof_keep(&proof);
 		txn_free(t);
 		if (!worth_another_attempt(code))
 			break;
@@ -374,7 +380,8 @@ static void queue_port_release(struct txn *t, struct nl *nl, const void *port)
 static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const void *arg), const void *arg, struct err *err)
 {
 	struct nl nl;
-	struct err proof;
+	struct err damage;
+	struct proof proof;
 	int code = nl_open(&nl, NETLINK_NETFILTER, err);
 
 	if (code < 0)
@@ -382,14 +389,17 @@ static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const void
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct txn *t = txn_new();
 
+		proof_begin(&proof, &nl, attempt == 0);
 		if (attempt > 0)
 			ruleset_put(t, TABLE_INET); /* a set that a stranger deleted, or the table meanwhile */
 		queue(t, &nl, arg);
 		code = txn_commit(t, &nl, err);
+		if (code == 0)
+			proof_keep(&proof);
 		txn_free(t);
 		if (!worth_another_attempt(code))
 			break;
-		if (ruleset_prove(&nl, TABLE_INET, &proof) == -ENOENT) {
+		if (ruleset_prove(&nl, TABLE_INET, &damage) == -ENOENT) {
 			code = 0;
 			break;
 		}

@@ -6,6 +6,7 @@
  *   <dir>/addrs/<address>                         symbolic link (text, never followed): "<key> <created> <port index>" of the newest owner
  *   <dir>/ports/<port>                            the same for host-side interfaces
  *   <dir>/closing/<network>/<containerID>:<ifname>  an attachment after DEL whose link may still be there
+ *   <dir>/proof                                   the last proof that the static rules stand (core/proof.c)
  *   <dir>/lock                                    flock of moat's own writers
  *   <dir>/policyd.sock                            the daemon's socket
  *

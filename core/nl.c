@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/netlink.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,24 +58,44 @@ void nl_close(struct nl *nl)
 	nl->fd = -1;
 }
 
+#define WAITER_STACK 16384
+
+/* In the child: what it holds is closed with it. */
+static int wait_for_end(void *gone)
+{
+	const int *pipe = gone;
+	char byte;
+
+	close(pipe[1]);
+	close_range(STDIN_FILENO, STDERR_FILENO, 0);
+	while (read(pipe[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	_exit(0);
+}
+
+/*
+ * A child with descriptors of its own. It needs no memory of its own, and a copy of ours costs twice as much; a program with an
+ * interpreter forks, for the sake of valgrind, which looks into no other kind.
+ */
+static void start_waiter(int gone[2])
+{
+	if (getauxval(AT_BASE) == 0)
+		clone(wait_for_end, (char *)mem_alloc(WAITER_STACK) + WAITER_STACK, CLONE_VM, gone);
+	else if (fork() == 0)
+		wait_for_end(gone);
+}
+
 /*
  * The child must be the last to close, or we would wait after all: it does so when the pipe tells that we have. It holds none of
  * our standard descriptors, since the runtime waits for the end of our output; they are open, so the pipe is none of them.
  */
 void nl_leave(void)
 {
-	int gone[2];
-	char byte;
+	static int gone[2]; /* the child may look at it when we have returned */
 
 	if (!parked.n || pipe2(gone, O_CLOEXEC) < 0)
 		return;
-	if (fork() == 0) {
-		close(gone[1]);
-		close_range(STDIN_FILENO, STDERR_FILENO, 0);
-		while (read(gone[0], &byte, 1) < 0 && errno == EINTR)
-			;
-		_exit(0);
-	}
+	start_waiter(gone);
 	while (parked.n) /* without a child this waits: slower, never wrong */
 		close(parked.fds[--parked.n]);
 	close(gone[0]);

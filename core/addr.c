@@ -173,3 +173,25 @@ const char *addr_block_text(const struct block *b, char buf[BLOCK_TEXT_MAX])
 	snprintf(buf, BLOCK_TEXT_MAX, "%s/%u", addr_text(&b->base, address), b->prefix);
 	return buf;
 }
+
+bool ether_parse(const char *text, uint8_t ret[6])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (!text || strlen(text) != ETHER_TEXT_MAX - 1)
+		return false;
+	for (size_t i = 0; i < 6; i++, text += 3) {
+		const char *high = strchr(digits, text[0]), *low = strchr(digits, text[1]);
+
+		if (!high || !low || text[2] != (i < 5 ? ':' : '\0'))
+			return false;
+		ret[i] = (uint8_t)((high - digits) << 4 | (low - digits));
+	}
+	return true;
+}
+
+const char *ether_text(const uint8_t mac[6], char buf[ETHER_TEXT_MAX])
+{
+	snprintf(buf, ETHER_TEXT_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return buf;
+}

@@ -34,6 +34,7 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 	link->peer_index = attr_u32(attr_of(nlh, header, IFLA_LINK), 0);
 	link->peer_nsid = (int32_t)attr_u32(attr_of(nlh, header, IFLA_LINK_NETNSID), (uint32_t)-1);
 	link->master_index = attr_u32(attr_of(nlh, header, IFLA_MASTER), 0);
+	attr_bytes(attr_of(nlh, header, IFLA_ADDRESS), link->mac, sizeof(link->mac));
 	return 0;
 }
 
@@ -194,6 +195,7 @@ int link_port_of(const char *netns, const char *ifname, struct link *ret_port, s
 			       "interface %s of the container has no peer in this network namespace (index %u): "
 			       "the runtime must call moat in the namespace that the primary plugin used",
 			       TEXT(ifname), inside.peer_index);
+	memcpy(port.peer_mac, inside.mac, sizeof(port.peer_mac));
 	*ret_port = port;
 	return 0;
 }

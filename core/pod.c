@@ -15,8 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/pod_link.h"
+#include "moat/bridge.h"
 #include "moat/podstore.h"
-#include "moat/proof.h"
 #include "moat/rule.h"
 #include "moat/ruleset.h"
 
@@ -101,6 +102,7 @@ static void discard_addr(struct txn *t, const struct attachment *a, const struct
 {
 	each_element(t, a, addr, txn_discard_element);
 	txn_discard_element(t, &set_open_node[FAMILY_INDEX(addr)], input_key(a, addr), NULL);
+	pod_link_discard_addr(t, a, addr, false);
 }
 
 void pod_open_node(struct txn *t, const struct attachment *a, bool open)
@@ -141,6 +143,7 @@ void pod_bar(struct txn *t, const struct attachment *a)
 	add_port(t, a);
 	for (size_t i = 0; i < a->n_addrs; i++)
 		txn_add_element(t, &set_pods[FAMILY_INDEX(&a->addrs[i])], key_of_addr(&a->addrs[i]), NULL);
+	pod_link_put(t, a); /* who it is, not what it may */
 }
 
 void pod_put_elements(struct txn *t, const struct attachment *a)
@@ -148,6 +151,7 @@ void pod_put_elements(struct txn *t, const struct attachment *a)
 	for (size_t i = 0; i < a->n_addrs; i++)
 		each_element(t, a, &a->addrs[i], txn_add_element);
 	add_port(t, a);
+	pod_link_put(t, a);
 }
 
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT])
@@ -174,7 +178,24 @@ struct rewrite {
 	struct txn *t;
 	struct tunnel_ports tunnel_ports; /* of the newest attachment whose conflist had some, */
 	uint64_t since;                   /* made then */
+	bool whole;                       /* table inet: every pod is closed again; else only what table bridge had of it */
+	bool bridge_ready;                /* table bridge stands, or is in the batch */
 };
+
+static void put_bridge(const struct bridge_record *r, void *arg)
+{
+	const struct rewrite *rewrite = arg;
+
+	bridge_put(rewrite->t, &r->bridge);
+}
+
+/* Table bridge moat is made when the first port of a bridge wants it. */
+static void put_bridge_table(struct rewrite *rewrite)
+{
+	ruleset_put(rewrite->t, TABLE_BRIDGE);
+	bridge_record_each(put_bridge, rewrite);
+	rewrite->bridge_ready = true;
+}
 
 /*
  * A stranger took the static part away, and elements may be gone with it: every pod of the store is closed again, with the
@@ -197,7 +218,12 @@ static void reclose(const struct attachment *a, void *arg)
 		if (owner && !strcmp(owner, key))
 			own.addrs[own.n_addrs++] = a->addrs[i];
 	}
-	put_closed(rewrite->t, &own);
+	if (own.bridge[0] && !rewrite->bridge_ready)
+		put_bridge_table(rewrite);
+	if (rewrite->whole)
+		put_closed(rewrite->t, &own);
+	else
+		pod_link_put(rewrite->t, &own);
 }
 
 /* Of one whose state file is unreadable, what the index knows: its pod must not be open for it. */
@@ -228,6 +254,8 @@ static void take_over(struct txn *t, const struct attachment *a, const struct at
 	}
 	if (!left)
 		discard_chains(t, former);
+	if (!strcmp(a->port, former->port) || !memcmp(a->mac, former->mac, sizeof(a->mac)))
+		pod_link_discard_mac(t, former);
 }
 
 /* Queues the exact removal of an element that has another verdict than ours. */
@@ -253,6 +281,7 @@ void pod_evict(struct txn *t, struct nl *nl, const struct attachment *a)
 		evict(t, nl, &map_from_addr[f], key_of_addr(addr), egress);
 		evict(t, nl, &map_to_pod[f], key_of_addr(addr), ingress);
 	}
+	pod_link_evict(t, nl, a);
 }
 
 /*
@@ -275,26 +304,37 @@ static void evict_strangers(struct txn *t, struct nl *nl, const struct attachmen
 			txn_discard_element(t, &set_open_node[f], input_key(former[i], addr), NULL);
 			evict(t, nl, &map_from_pod[f], input_key(former[i], addr), "");
 		}
+		pod_link_evict_former(t, nl, a, former[i]);
 	}
 	pod_evict(t, nl, a);
 }
 
-/* The static part, if it does not stand, and the tunnel ports of a's conflist; that needs a dump only if it names some. */
-static void put_static(struct txn *t, struct nl *nl, struct proof *proof, const struct attachment *a)
+/*
+ * The static part, what does not stand of it, and the tunnel ports of a's conflist; those need a dump only if it names some. Nobody looks at
+ * table bridge for a routed pod.
+ */
+static void put_static(struct txn *t, struct nl *nl, const struct attachment *a)
 {
 	struct rewrite rewrite = {.t = t};
+	struct bridge_record record;
 	struct err damage;
-	bool stands = proof_make(proof, &damage) == 0;
+	bool bridged = a->bridge[0];
 
-	if (!stands) {
+	rewrite.whole = ruleset_prove(nl, TABLE_INET, &damage) < 0;
+	rewrite.bridge_ready = bridged && ruleset_prove(nl, TABLE_BRIDGE, &damage) == 0;
+	if (rewrite.whole)
 		ruleset_put(t, TABLE_INET);
-		proof_renew(proof);
+	if (rewrite.whole || rewrite.bridge_ready != bridged) {
+		if (bridged && !rewrite.bridge_ready)
+			put_bridge_table(&rewrite);
 		podstore_each(NULL, reclose, reclose_unreadable, &rewrite, NULL);
 	}
+	if (bridged && bridge_record_get(a->bridge, &record, NULL) == 0)
+		bridge_put(t, &record.bridge);
 	if (a->tunnel_ports.n)
 		rewrite.tunnel_ports = a->tunnel_ports;
-	if (rewrite.tunnel_ports.n)
-		ruleset_put_tunnel_ports(t, nl, &rewrite.tunnel_ports, !stands);
+	if (rewrite.whole ? rewrite.tunnel_ports.n : a->tunnel_ports.n)
+		ruleset_put_tunnel_ports(t, nl, &rewrite.tunnel_ports, rewrite.whole);
 }
 
 static bool worth_another_attempt(int code)
@@ -311,10 +351,8 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 		return code;
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct txn *t = txn_new();
-		struct proof proof;
 
-		proof_begin(&proof, &nl, attempt == 0);
-		put_static(t, &nl, &proof, a);
+		put_static(t, &nl, a);
 		pod_open_node(t, a, false); /* a former owner's, whom the store has forgotten */
 		if (attempt > 0)
 			evict_strangers(t, &nl, a, former, n_former);
@@ -322,10 +360,11 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 			for (size_t i = 0; i < n_former; i++)
 				if (!former[i]->closing) /* it was withdrawn by its DEL */
 					take_over(t, a, former[i]);
+		for (size_t i = 0; !a->bridge[0] && i < n_former; i++) /* a port that was a bridge's is none now */
+			if (!strcmp(a->port, former[i]->port))
+				pod_link_discard_port(t, &nl, former[i]);
 		put_closed(t, a);
 		code = txn_commit(t, &nl, err);
-		if (code == 0)
-			proof_keep(&proof);
 		txn_free(t);
 		if (!worth_another_attempt(code))
 			break;
@@ -355,12 +394,11 @@ static void let_go(struct txn *t, struct nl *nl, const struct attachment *a, con
 		txn_discard_element(t, &set_own[FAMILY_INDEX(addr)], key, NULL);
 		txn_discard_element(t, &set_open_node[FAMILY_INDEX(addr)], key, NULL);
 	}
+	pod_link_discard_addr(t, a, addr, true);
 }
 
-static void queue_withdrawal(struct txn *t, struct nl *nl, const void *arg)
+static void queue_withdrawal(struct txn *t, struct nl *nl, const struct attachment *a)
 {
-	const struct attachment *a = arg;
-
 	add_chains(t, a);
 	for (size_t i = 0; i < a->n_addrs; i++)
 		if (still_owns(nl, a, &a->addrs[i]))
@@ -368,20 +406,20 @@ static void queue_withdrawal(struct txn *t, struct nl *nl, const void *arg)
 		else
 			let_go(t, nl, a, &a->addrs[i]);
 	discard_chains(t, a);
+	pod_link_discard_mac(t, a);
 }
 
-static void queue_port_release(struct txn *t, struct nl *nl, const void *port)
+static void queue_port_release(struct txn *t, struct nl *nl, const struct attachment *a)
 {
-	(void)nl;
-	txn_discard_element(t, &set_ports, key_of_port(port), NULL);
+	txn_discard_element(t, &set_ports, key_of_port(a->port), NULL);
+	pod_link_discard_port(t, nl, a);
 }
 
 /* Runs a batch that only removes: without a table there is nothing to remove. */
-static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const void *arg), const void *arg, struct err *err)
+static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const struct attachment *a), const struct attachment *a, struct err *err)
 {
 	struct nl nl;
-	struct err damage;
-	struct proof proof;
+	struct err proof;
 	int code = nl_open(&nl, NETLINK_NETFILTER, err);
 
 	if (code < 0)
@@ -389,17 +427,15 @@ static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const void
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct txn *t = txn_new();
 
-		proof_begin(&proof, &nl, attempt == 0);
-		if (attempt > 0)
-			ruleset_put(t, TABLE_INET); /* a set that a stranger deleted, or the table meanwhile */
-		queue(t, &nl, arg);
+		if (attempt > 0) /* a set that a stranger deleted, or the table meanwhile */
+			for (int table = TABLE_INET; table <= (a->bridge[0] ? TABLE_BRIDGE : TABLE_INET); table++)
+				ruleset_put(t, (enum table)table);
+		queue(t, &nl, a);
 		code = txn_commit(t, &nl, err);
-		if (code == 0)
-			proof_keep(&proof);
 		txn_free(t);
 		if (!worth_another_attempt(code))
 			break;
-		if (ruleset_prove(&nl, TABLE_INET, &damage) == -ENOENT) {
+		if (ruleset_prove(&nl, TABLE_INET, &proof) == -ENOENT) {
 			code = 0;
 			break;
 		}
@@ -413,7 +449,7 @@ int pod_withdraw(const struct attachment *a, struct err *err)
 	return commit_removal(queue_withdrawal, a, err);
 }
 
-int pod_release_port(const char *port, struct err *err)
+int pod_release_port(const struct attachment *a, struct err *err)
 {
-	return commit_removal(queue_port_release, port, err);
+	return commit_removal(queue_port_release, a, err);
 }

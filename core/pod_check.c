@@ -12,6 +12,7 @@
 #include <linux/netlink.h>
 #include <string.h>
 
+#include "core/pod_link.h"
 #include "moat/rule.h"
 #include "moat/ruleset.h"
 #include "moat/text.h"
@@ -93,6 +94,8 @@ int pod_check(const struct attachment *a, struct err *err)
 	}
 	for (size_t i = 0; code == 0 && i < a->n_addrs; i++)
 		code = check_addr(&nl, a, &a->addrs[i], chain, err);
+	if (code == 0)
+		code = pod_link_check(&nl, a, err);
 	nl_close(&nl);
 	return code;
 }

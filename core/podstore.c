@@ -23,7 +23,7 @@ struct stage {
 	struct {
 		int dir;
 		char temp[PODSTORE_TEMP_MAX], name[NAME_MAX + 1];
-	} item[ATTACHMENT_ADDRS_MAX + 2];
+	} item[ATTACHMENT_ADDRS_MAX + 3];
 	size_t n;
 };
 
@@ -93,27 +93,60 @@ static void drop_replaced(const struct attachment *old, const struct attachment 
 			rest->addrs[rest->n_addrs++] = old->addrs[i];
 	if (!strcmp(old->port, a->port))
 		rest->port[0] = '\0';
+	if (a->bridge[0] && !memcmp(old->mac, a->mac, sizeof(a->mac)))
+		rest->bridge[0] = '\0'; /* and so no MAC */
 	podstore_index_drop(rest);
 	attachment_free(rest);
 }
 
-static int stage_all(struct stage *s, const struct attachment *a, int pods, const char *file, int addrs, int ports, struct err *err)
+/* Where an attachment has its entries; macs only for one of a bridge. */
+struct places {
+	int pods, closing, addrs, ports, macs;
+};
+
+static void places_close(struct places *p)
+{
+	mem_clean_close(&p->pods);
+	mem_clean_close(&p->closing);
+	mem_clean_close(&p->addrs);
+	mem_clean_close(&p->ports);
+	mem_clean_close(&p->macs);
+}
+
+static int places_open(struct places *p, const char *network, bool bridged, struct err *err)
+{
+	if ((p->pods = podstore_open_network("pods", network, true, err)) < 0)
+		return p->pods;
+	if ((p->closing = podstore_open_network("closing", network, true, err)) < 0)
+		return p->closing;
+	if ((p->addrs = podstore_open_dir("addrs", err)) < 0)
+		return p->addrs;
+	if ((p->ports = podstore_open_dir("ports", err)) < 0)
+		return p->ports;
+	if (bridged && (p->macs = podstore_make_dir("macs", err)) < 0)
+		return p->macs;
+	return 0;
+}
+
+static int stage_all(struct stage *s, const struct attachment *a, const struct places *p, const char *file, struct err *err)
 {
 	CLEAN_FREE char *text = podstore_index_text(a);
 	char buf[ADDR_TEXT_MAX];
-	int r = stage_file(s, pods, file, a, err);
+	int r = stage_file(s, p->pods, file, a, err);
 
 	for (size_t i = 0; r == 0 && i < a->n_addrs; i++)
-		r = stage_link(s, addrs, addr_text(&a->addrs[i], buf), text, err);
+		r = stage_link(s, p->addrs, addr_text(&a->addrs[i], buf), text, err);
 	if (r == 0)
-		r = stage_link(s, ports, a->port, text, err);
+		r = stage_link(s, p->ports, a->port, text, err);
+	if (r == 0 && a->bridge[0])
+		r = stage_link(s, p->macs, ether_text(a->mac, buf), text, err);
 	return r;
 }
 
 int podstore_put(const struct attachment *a, struct err *err)
 {
 	CLEAN_FREE char *key = NULL;
-	CLEAN_CLOSE int pods = -1, closing = -1, addrs = -1, ports = -1;
+	CLEAN(places_close) struct places p = {-1, -1, -1, -1, -1};
 	struct podstore_key parts;
 	struct attachment *old = NULL;
 	struct stage s = {.n = 0};
@@ -121,18 +154,12 @@ int podstore_put(const struct attachment *a, struct err *err)
 
 	if (r == 0 && !text_is_ifname(a->port))
 		r = err_set(err, EINVAL, "attachment %s: \"%s\" is not an interface", TEXT(key), TEXT(a->port));
+	if (r == 0)
+		r = places_open(&p, parts.network, a->bridge[0], err);
 	if (r < 0)
 		return r;
-	if ((pods = podstore_open_network("pods", parts.network, true, err)) < 0)
-		return pods;
-	if ((closing = podstore_open_network("closing", parts.network, true, err)) < 0)
-		return closing;
-	if ((addrs = podstore_open_dir("addrs", err)) < 0)
-		return addrs;
-	if ((ports = podstore_open_dir("ports", err)) < 0)
-		return ports;
-	podstore_read_file(pods, parts.file, key, &old, NULL);
-	r = stage_all(&s, a, pods, parts.file, addrs, ports, err);
+	podstore_read_file(p.pods, parts.file, key, &old, NULL);
+	r = stage_all(&s, a, &p, parts.file, err);
 	if (r < 0) {
 		attachment_free(old);
 		stage_abort(&s);
@@ -141,10 +168,10 @@ int podstore_put(const struct attachment *a, struct err *err)
 	r = stage_commit(&s, err);
 	if (r < 0) {
 		stage_abort(&s);
-		unlinkat(pods, parts.file, 0);
+		unlinkat(p.pods, parts.file, 0);
 		podstore_index_drop(a);
 	} else {
-		unlinkat(closing, parts.file, 0);
+		unlinkat(p.closing, parts.file, 0);
 		if (old)
 			drop_replaced(old, a);
 	}
@@ -366,6 +393,7 @@ int podstore_each(const char *network, podstore_fn fn, podstore_err_fn err_fn, v
 		return err_set(err, EINVAL, "\"%s\" is not the name of a network", TEXT(network));
 	sweep_index("addrs");
 	sweep_index("ports");
+	sweep_index("macs");
 	r = walk_place(&w, err);
 	w.place = "closing";
 	return r < 0 ? r : walk_place(&w, err);

@@ -67,6 +67,17 @@ int podstore_open_network(const char *name, const char *network, bool create, st
 	return fd;
 }
 
+int podstore_make_dir(const char *name, struct err *err)
+{
+	CLEAN_CLOSE int root = podstore_open_root(err);
+
+	if (root < 0)
+		return root;
+	if (mkdirat(root, name, 0700) < 0 && errno != EEXIST)
+		return err_errno(err, errno, "pod store %s: cannot make directory %s", TEXT(podstore_dir()), name);
+	return podstore_open_dir(name, err);
+}
+
 /* Others must not write here: what they put would be read as attachments, and what they take would be forgotten. */
 static int check_private(const struct stat *st, const char *name, struct err *err)
 {

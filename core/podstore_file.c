@@ -49,7 +49,7 @@ char *podstore_encode(const struct attachment *a)
 
 	/* a string: a JSON number would lose nanoseconds beyond 2^53 */
 	snprintf(created, sizeof(created), "%llu", (unsigned long long)a->created);
-	add_number(object, "version", PODSTORE_VERSION);
+	add_number(object, "version", a->bridge[0] ? 2 : 1);
 	add_text(object, "network", a->network);
 	add_text(object, "containerID", a->container_id);
 	add_text(object, "ifname", a->ifname);
@@ -59,6 +59,12 @@ char *podstore_encode(const struct attachment *a)
 	add_text(object, "port", a->port);
 	add_number(object, "portIndex", a->port_index);
 	add_number(object, "peerIndex", a->peer_index);
+	if (a->bridge[0]) {
+		add_text(object, "bridge", a->bridge);
+		add_number(object, "bridgeIndex", a->bridge_index);
+		add_text(object, "bridgeMAC", ether_text(a->bridge_mac, buf));
+		add_text(object, "MAC", ether_text(a->mac, buf));
+	}
 	addrs = cJSON_AddArrayToObject(object, "addrs");
 	for (size_t i = 0; i < a->n_addrs; i++)
 		if (!cJSON_AddItemToArray(addrs, cJSON_CreateString(addr_text(&a->addrs[i], buf))))
@@ -135,11 +141,26 @@ static bool get_created(const cJSON *object, uint64_t *ret)
 	return errno == 0 && !*end;
 }
 
+/* Of a port of a bridge; NULL: all as they should be. */
+static const char *decode_bridge(const cJSON *object, struct attachment *a)
+{
+	const char *bridge = get_text(object, "bridge");
+
+	if (!text_is_ifname(bridge))
+		return "bridge";
+	snprintf(a->bridge, sizeof(a->bridge), "%s", bridge);
+	if (!get_index(object, "bridgeIndex", &a->bridge_index))
+		return "bridgeIndex";
+	if (!ether_parse(get_text(object, "bridgeMAC"), a->bridge_mac))
+		return "bridgeMAC";
+	return ether_parse(get_text(object, "MAC"), a->mac) ? NULL : "MAC";
+}
+
 /* The first field that is not as podstore_encode writes it; NULL: all are. */
-static const char *decode_fields(const cJSON *object, const char *key, struct attachment *a)
+static const char *decode_fields(const cJSON *object, const char *key, uint32_t version, struct attachment *a)
 {
 	CLEAN_FREE char *own_key = NULL;
-	const char *port = get_text(object, "port");
+	const char *port = get_text(object, "port"), *wrong;
 
 	a->network = mem_strdup(get_text(object, "network"));
 	a->container_id = mem_strdup(get_text(object, "containerID"));
@@ -162,6 +183,8 @@ static const char *decode_fields(const cJSON *object, const char *key, struct at
 		return "portIndex";
 	if (!get_index(object, "peerIndex", &a->peer_index))
 		return "peerIndex";
+	if (version > 1 && (wrong = decode_bridge(object, a)))
+		return wrong;
 	if (!get_addrs(object, a))
 		return "addrs";
 	if (!mode_parse(get_text(object, "mode"), &a->mode))
@@ -183,10 +206,10 @@ int podstore_decode(const char *data, size_t len, const char *key, struct attach
 
 	if (!cJSON_IsObject(object)) {
 		r = err_set(err, EBADMSG, "state of %s: not a JSON object (truncated?)", TEXT(key));
-	} else if (!get_index(object, "version", &version) || version != PODSTORE_VERSION) {
-		r = err_set(err, EBADMSG, "state of %s: version %u, this moat reads version %d", TEXT(key), version,
+	} else if (!get_index(object, "version", &version) || version < 1 || version > PODSTORE_VERSION) {
+		r = err_set(err, EBADMSG, "state of %s: version %u, this moat reads versions 1 to %d", TEXT(key), version,
 			    PODSTORE_VERSION);
-	} else if ((wrong = decode_fields(object, key, a))) {
+	} else if ((wrong = decode_fields(object, key, version, a))) {
 		r = err_set(err, EBADMSG, "state of %s: %s is missing or malformed", TEXT(key), wrong);
 	} else {
 		*ret = TAKE_PTR(a);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose address, whose port: symbolic links whose text is "<key> <created> <port index>". The text is read, the link never
- * followed. What stands behind the key is there for a DEL that finds the state file unreadable: the names of the attachment's
+ * Whose address, whose port, whose MAC: symbolic links whose text is "<key> <created> <port index>", and behind that the name of the bridge
+ * if there is one. The text is read, the link never followed. What stands behind the key is there for a DEL that finds the state file unreadable: the names of the attachment's
  * chains depend on it.
  */
 #include <dirent.h>
@@ -13,19 +13,20 @@
 #include <unistd.h>
 
 #include "core/podstore_internal.h"
+#include "moat/bridge.h"
 #include "moat/text.h"
 
 char *podstore_index_text(const struct attachment *a)
 {
 	CLEAN_FREE char *key = attachment_key(a);
 
-	return mem_printf("%s %" PRIu64 " %" PRIu32, key, a->created, a->port_index);
+	return mem_printf("%s %" PRIu64 " %" PRIu32 "%s%s", key, a->created, a->port_index, a->bridge[0] ? " " : "", a->bridge);
 }
 
 /* The key, and if a is given what stands behind it. No name in a key has a space. */
 static char *read_link(int dir, const char *name, struct attachment *a)
 {
-	char text[2 * (NAME_MAX + 1) + 40];
+	char text[2 * (NAME_MAX + 1) + 60], bridge[IF_NAMESIZE];
 	ssize_t len = readlinkat(dir, name, text, sizeof(text) - 1);
 	struct podstore_key key;
 	char *space;
@@ -38,8 +39,9 @@ static char *read_link(int dir, const char *name, struct attachment *a)
 		*space = '\0';
 	if (!podstore_key_parse(text, &key))
 		return NULL;
-	if (a && space)
-		sscanf(space + 1, "%" SCNu64 " %" SCNu32, &a->created, &a->port_index);
+	if (a && space && sscanf(space + 1, "%" SCNu64 " %" SCNu32 " %15s", &a->created, &a->port_index, bridge) == 3 &&
+	    text_is_ifname(bridge))
+		memcpy(a->bridge, bridge, sizeof(bridge));
 	return mem_strdup(text);
 }
 
@@ -67,6 +69,33 @@ char *podstore_owner_of_port(const char *port)
 	return text_is_ifname(port) ? owner_of("ports", port) : NULL;
 }
 
+char *podstore_owner_of_mac(const uint8_t mac[6])
+{
+	char buf[ETHER_TEXT_MAX];
+
+	return owner_of("macs", ether_text(mac, buf));
+}
+
+bool podstore_bridge_in_use(const char *bridge)
+{
+	int fd = podstore_open_dir("ports", NULL);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool used = false;
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	while (dir && !used && (entry = readdir(dir))) {
+		struct attachment owner = {0};
+		CLEAN_FREE char *key = read_link(dirfd(dir), entry->d_name, &owner);
+
+		used = key && (bridge ? !strcmp(owner.bridge, bridge) : owner.bridge[0]);
+	}
+	if (dir)
+		closedir(dir);
+	return used;
+}
+
 static void drop_if_own(int dir, const char *name, const char *key)
 {
 	CLEAN_FREE char *owner = podstore_index_read(dir, name);
@@ -80,12 +109,15 @@ void podstore_index_drop(const struct attachment *a)
 	CLEAN_CLOSE int addrs = podstore_open_dir("addrs", NULL);
 	CLEAN_CLOSE int ports = podstore_open_dir("ports", NULL);
 	CLEAN_FREE char *key = attachment_key(a);
+	CLEAN_CLOSE int macs = a->bridge[0] ? podstore_open_dir("macs", NULL) : -1;
 	char buf[ADDR_TEXT_MAX];
 
 	for (size_t i = 0; addrs >= 0 && i < a->n_addrs; i++)
 		drop_if_own(addrs, addr_text(&a->addrs[i], buf), key);
 	if (ports >= 0 && text_is_ifname(a->port))
 		drop_if_own(ports, a->port, key);
+	if (macs >= 0)
+		drop_if_own(macs, ether_text(a->mac, buf), key);
 }
 
 static void recover_addr(struct attachment *a, const char *name)
@@ -100,6 +132,11 @@ static void recover_port(struct attachment *a, const char *name)
 {
 	if (text_is_ifname(name))
 		snprintf(a->port, sizeof(a->port), "%s", name);
+}
+
+static void recover_mac(struct attachment *a, const char *name)
+{
+	ether_parse(name, a->mac);
 }
 
 static int recover_from(const char *index, const char *key, struct attachment *a,
@@ -124,10 +161,23 @@ static int recover_from(const char *index, const char *key, struct attachment *a
 			continue;
 		a->created = owner_data.created;
 		a->port_index = owner_data.port_index;
+		memcpy(a->bridge, owner_data.bridge, sizeof(a->bridge));
 		found(a, entry->d_name);
 	}
 	closedir(dir);
 	return 0;
+}
+
+/* Without the record of its bridge nobody knows what its elements are: those of the port stay until GC, and close. */
+static int recover_bridge(struct attachment *a, const char *key, struct err *err)
+{
+	struct bridge_record record;
+
+	if (bridge_record_get(a->bridge, &record, NULL) == 0) {
+		a->bridge_index = record.bridge.index;
+		memcpy(a->bridge_mac, record.bridge.mac, sizeof(a->bridge_mac));
+	}
+	return recover_from("macs", key, a, recover_mac, err);
 }
 
 int podstore_recover(const char *key, struct attachment **ret, struct err *err)
@@ -148,6 +198,8 @@ int podstore_recover(const char *key, struct attachment **ret, struct err *err)
 	r = recover_from("addrs", key, a, recover_addr, err);
 	if (r == 0)
 		r = recover_from("ports", key, a, recover_port, err);
+	if (r == 0 && a->bridge[0])
+		r = recover_bridge(a, key, err);
 	if (r == 0)
 		*ret = TAKE_PTR(a);
 	attachment_free(a);

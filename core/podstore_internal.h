@@ -23,6 +23,7 @@ bool podstore_key_parse(const char *key, struct podstore_key *ret);
 int podstore_open_root(struct err *err);
 int podstore_open_dir(const char *name, struct err *err);
 int podstore_open_network(const char *name, const char *network, bool create, struct err *err);
+int podstore_make_dir(const char *name, struct err *err); /* makes it if need be, and opens it */
 
 /* An unused temporary name; written data is whole or the file is gone. */
 void podstore_temp_name(char ret[PODSTORE_TEMP_MAX]);

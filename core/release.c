@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "moat/bridge.h"
 #include "moat/link.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
@@ -43,9 +44,13 @@ int release_attachment(const struct attachment *a, char **ret_reclosed, struct e
 
 	*ret_reclosed = NULL;
 	if (a->port[0] && !is_other(owner, key)) {
-		code = pod_release_port(a->port, err);
+		code = pod_release_port(a, err);
 		if (code == 0)
 			code = close_new_owner(a->port, key, ret_reclosed, err);
 	}
-	return code < 0 ? code : podstore_remove(a, err);
+	if (code == 0)
+		code = podstore_remove(a, err);
+	if (code == 0 && a->bridge[0])
+		code = bridge_give_back(a->bridge, err);
+	return code;
 }

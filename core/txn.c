@@ -8,6 +8,7 @@
  */
 #include "txn_internal.h"
 
+#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
 #include <linux/netfilter.h>
@@ -61,6 +62,11 @@ const char *table_text(enum table table)
 uint8_t table_family(enum table table)
 {
 	return table == TABLE_BRIDGE ? NFPROTO_BRIDGE : NFPROTO_INET;
+}
+
+void txn_only_at(struct txn *t, uint32_t generation)
+{
+	t->only_at = generation;
 }
 
 void txn_on(struct txn *t, enum table table)
@@ -211,6 +217,8 @@ static int send_batch(struct txn *t, int fd)
 {
 	char begin[64], end[64];
 	struct nlmsghdr *first = nftnl_batch_begin(begin, 0), *last = nftnl_batch_end(end, 0);
+	if (t->only_at)
+		mnl_attr_put_u32(first, NFNL_BATCH_GENID, htonl(t->only_at));
 	struct iovec iov[] = {
 		{.iov_base = begin, .iov_len = first->nlmsg_len},
 		{.iov_base = t->bytes, .iov_len = t->len},

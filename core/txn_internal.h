@@ -18,6 +18,7 @@ struct txn {
 	uint32_t set_id;    /* sets need a number of their own within a batch */
 	struct nl *parts; /* txn_allow_parts: where parts go; NULL: all at once */
 	struct err part_error;
+	uint32_t only_at; /* txn_only_at; generations are counted from 1 */
 
 	enum table table; /* txn_on */
 

@@ -35,7 +35,7 @@ static int read_addrs(const struct cni_call *call, struct attachment *a, struct 
 	return code;
 }
 
-static void fill(const struct cni_call *call, const struct link *port, struct attachment *a)
+static void fill(const struct cni_call *call, const struct port *port, struct attachment *a)
 {
 	struct timespec now;
 
@@ -46,9 +46,11 @@ static void fill(const struct cni_call *call, const struct link *port, struct at
 	a->pod_namespace = mem_strdup(call->env.pod_namespace);
 	a->pod_name = mem_strdup(call->env.pod_name);
 	a->pod_uid = mem_strdup(call->env.pod_uid);
-	snprintf(a->port, sizeof(a->port), "%s", port->name);
-	a->port_index = port->index;
-	a->peer_index = port->peer_index;
+	snprintf(a->port, sizeof(a->port), "%s", port->link.name);
+	a->port_index = port->link.index;
+	a->peer_index = port->link.peer_index;
+	if (port->bridge.name[0])
+		memcpy(a->mac, port->link.peer_mac, sizeof(a->mac));
 	a->mode = call->config.mode;
 	a->deny = call->config.deny;
 	a->tunnel_ports = call->config.tunnel_ports;
@@ -57,18 +59,20 @@ static void fill(const struct cni_call *call, const struct link *port, struct at
 
 static int guard(const struct cni_call *call, struct attachment *a, struct cni_error *e)
 {
-	struct link port;
+	struct port port;
 	struct err err;
 	int code = read_addrs(call, a, e);
 
 	if (!code)
 		code = port_find(call, &port, e);
+	if (!code)
+		code = port_check(&port, a, e);
 	if (!code && podstore_init(&err) < 0)
 		code = cni_fail_cause(e, CNI_IO_FAILURE, &err, "the pod store cannot be used");
 	if (code)
 		return code;
 	fill(call, &port, a);
-	return guard_attachment(a, e);
+	return guard_attachment(a, port.bridge.name[0] ? &port.bridge : NULL, e);
 }
 
 int cni_add(struct cni_call *call, struct cni_error *e)

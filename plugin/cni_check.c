@@ -44,15 +44,22 @@ static int check_addrs(const struct cni_call *call, const struct attachment *a, 
 
 static int check_attachment(const struct cni_call *call, const struct attachment *a, const char *key, struct cni_error *e)
 {
-	struct link port;
+	struct port port;
 	struct err err;
 	int code = check_state(a, key, e);
 
 	if (code || (code = check_addrs(call, a, e)) || (code = port_find(call, &port, e)))
 		return code;
-	if (port.index != a->port_index || strcmp(port.name, a->port) != 0)
+	if (port.link.index != a->port_index || strcmp(port.link.name, a->port) != 0)
 		return cni_fail(e, CNI_NOT_AS_ADDED, "the port of attachment %s is %s (index %u); at ADD it was %s (index %u)",
-				TEXT(key), TEXT(port.name), port.index, TEXT(a->port), a->port_index);
+				TEXT(key), TEXT(port.link.name), port.link.index, TEXT(a->port), a->port_index);
+	if (strcmp(port.bridge.name, a->bridge) != 0 || (a->bridge[0] && memcmp(port.link.peer_mac, a->mac, sizeof(a->mac)) != 0))
+		return cni_fail(e, CNI_NOT_AS_ADDED, "the port of attachment %s is at bridge \"%s\" now, or the pod has another MAC address",
+				TEXT(key), TEXT(port.bridge.name));
+	if (a->bridge[0] && ((code = port_check(&port, a, e)) != 0))
+		return code;
+	if (a->bridge[0] && bridge_verify(&port.bridge, a, &err) < 0)
+		return cni_fail_cause(e, CNI_NOT_AS_ADDED, &err, "bridge %s is not as ADD left it", TEXT(a->bridge));
 	if (pod_check(a, &err) < 0)
 		return cni_fail_cause(e, CNI_NOT_AS_ADDED, &err, "attachment %s is not as ADD left it in the ruleset", TEXT(key));
 	return 0;
@@ -63,7 +70,7 @@ static bool is_unguarded(const struct cni_call *call)
 {
 	struct addr addrs[ATTACHMENT_ADDRS_MAX];
 	struct cni_error ignored;
-	struct link port;
+	struct port port;
 	size_t n = 0;
 
 	if (call->config.mode != MODE_PREVIEW && call->config.mode != MODE_AUDIT)

@@ -25,13 +25,14 @@ enum cni_code {
 
 	CNI_NO_NETNS = 100,            /* CNI_NETNS is gone or no network namespace */
 	CNI_NO_INTERFACE = 101,        /* CNI_IFNAME is not in it */
-	CNI_UNSUPPORTED_PRIMARY = 102, /* a bridge, no veth, no address */
+	CNI_UNSUPPORTED_PRIMARY = 102, /* no veth, a bridge that is not plain, no address */
 	CNI_RULESET = 103,             /* the kernel refused the ruleset */
 	CNI_PORT_CHANGED = 104,        /* the port was renamed or went during ADD */
 	CNI_CONNTRACK = 105,           /* entries of former owners could not be deleted */
 	CNI_NOT_PERMITTED = 106,       /* CAP_NET_ADMIN or CAP_SYS_ADMIN is missing */
 	CNI_NOT_AS_ADDED = 107,        /* CHECK found a difference */
 	CNI_GC_INCOMPLETE = 108,       /* GC could not delete everything that it should */
+	CNI_BRIDGE = 109,              /* the bridge's settings could not be changed */
 };
 
 #define CNI_MSG_MAX 512

@@ -2,6 +2,7 @@
 /* GC (CNI 1.1.0, section 2): deletes its network's attachments that the runtime no longer lists. */
 #include <string.h>
 
+#include "moat/bridge.h"
 #include "moat/podstore.h"
 #include "moat/release.h"
 #include "moat/text.h"
@@ -109,8 +110,10 @@ static void finish_closing(void)
 {
 	CLEAN_CLOSE int lock = podstore_lock(FORGET_LOCK_MS, NULL);
 
-	if (lock >= 0)
-		forget_closing();
+	if (lock < 0)
+		return;
+	forget_closing();
+	bridge_give_back_unused();
 }
 
 int cni_gc(struct cni_call *call, struct cni_error *e)

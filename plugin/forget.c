@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "moat/bridge.h"
 #include "moat/conntrack.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
@@ -65,6 +66,7 @@ static int withdraw(const struct attachment *a, const char *key, struct cni_erro
 
 	if (pod_withdraw(a, &err) < 0)
 		return cni_fail_cause(e, CNI_RULESET, &err, "cannot take attachment %s out of the ruleset", TEXT(key));
+	bridge_let_go(a);
 	if (delete_connections(a, key, &err) < 0)
 		return cni_fail_cause(e, CNI_CONNTRACK, &err, "cannot delete the connections of attachment %s", TEXT(key));
 	return 0;

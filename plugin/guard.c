@@ -11,9 +11,9 @@
 #include "moat/text.h"
 #include "plugin/forget.h"
 
-/* Who owned the addresses, the port's name or the key before: at most one each. */
+/* Who owned the addresses, the port's name, the MAC or the key before: at most one each. */
 struct former {
-	struct attachment *list[ATTACHMENT_ADDRS_MAX + 2];
+	struct attachment *list[ATTACHMENT_ADDRS_MAX + 3];
 	size_t n;
 	bool has_own; /* list[0] is an earlier attachment of the same key */
 };
@@ -51,6 +51,8 @@ static void find_former(const struct attachment *a, struct former *f)
 	for (size_t i = 0; i < a->n_addrs; i++)
 		add_former(f, podstore_owner_of_addr(&a->addrs[i]));
 	add_former(f, podstore_owner_of_port(a->port));
+	if (a->bridge[0])
+		add_former(f, podstore_owner_of_mac(a->mac));
 }
 
 static void former_done(struct former *f)
@@ -92,7 +94,7 @@ static void reclaim_former(const struct former *f)
  * closed: the batch was committed. Then, and after an earlier attachment of the key, the port may be in `ports`: DEL is to find the
  * attachment and release it, so it is left as one that closes.
  */
-static void undo(const struct attachment *a, const struct former *f, bool closed)
+static void undo_kept(const struct attachment *a, const struct former *f, bool closed)
 {
 	struct err err;
 
@@ -109,6 +111,14 @@ static void undo(const struct attachment *a, const struct former *f, bool closed
 	if (podstore_remove(a, &err) < 0)
 		cni_warn("undoing ADD: %s", err.text);
 	reclaim_former(f);
+	if (a->bridge[0] && bridge_give_back(a->bridge, &err) < 0)
+		cni_warn("undoing ADD: %s", err.text);
+}
+
+static void undo(const struct attachment *a, const struct former *f, bool closed)
+{
+	undo_kept(a, f, closed);
+	bridge_let_go(a); /* who has the addresses now is known again */
 }
 
 /*
@@ -125,7 +135,7 @@ static void replace_own(const struct attachment *a, const struct attachment *old
 	if (pod_withdraw(old, &err) < 0)
 		cni_warn("an earlier attachment of the same name is still in the ruleset: %s", err.text);
 	owner = podstore_owner_of_port(old->port);
-	if (!owner && release_is_due(old) && pod_release_port(old->port, &err) < 0)
+	if (!owner && release_is_due(old) && pod_release_port(old, &err) < 0)
 		cni_warn("port %s of an earlier attachment is still in the ruleset: %s", TEXT(old->port), err.text);
 }
 
@@ -139,15 +149,21 @@ static int check_port(const struct attachment *a, struct cni_error *e)
 	if (strcmp(link.name, a->port) != 0)
 		return cni_fail(e, CNI_PORT_CHANGED, "port %s was renamed to %s during ADD: its rules would guard nothing; try again",
 				TEXT(a->port), TEXT(link.name));
+	if (link.master_index != a->bridge_index)
+		return cni_fail(e, CNI_PORT_CHANGED, "port %s was moved from one bridge to another, or out of one, during ADD; try again",
+				TEXT(a->port));
 	return 0;
 }
 
-static int close_and_check(const struct attachment *a, const struct former *f, bool *ret_closed, struct cni_error *e)
+static int close_and_check(const struct attachment *a, const struct bridge *bridge, const struct former *f, bool *ret_closed,
+			   struct cni_error *e)
 {
 	struct err err;
 	int code;
 
 	*ret_closed = false;
+	if (bridge && bridge_hold(bridge, a, &err) < 0)
+		return cni_fail_cause(e, CNI_BRIDGE, &err, "bridge %s cannot be made ready for guarded pods", TEXT(a->bridge));
 	if (pod_close(a, (const struct attachment *const *)f->list, f->n, &err) < 0)
 		return cni_fail_cause(e, CNI_RULESET, &err, "the kernel did not take the rules that close the pod");
 	*ret_closed = true;
@@ -159,7 +175,7 @@ static int close_and_check(const struct attachment *a, const struct former *f, b
 	return 0;
 }
 
-int guard_attachment(struct attachment *a, struct cni_error *e)
+int guard_attachment(struct attachment *a, const struct bridge *bridge, struct cni_error *e)
 {
 	CLEAN_CLOSE int lock = podstore_lock(FORGET_LOCK_MS, NULL);
 	struct former f = {.n = 0};
@@ -167,6 +183,8 @@ int guard_attachment(struct attachment *a, struct cni_error *e)
 	bool closed;
 	int code;
 
+	if (bridge)
+		bridge_join(bridge, a);
 	find_former(a, &f);
 	/* chains are named by it */
 	if (f.has_own && a->created <= f.list[0]->created)
@@ -175,7 +193,7 @@ int guard_attachment(struct attachment *a, struct cni_error *e)
 		former_done(&f);
 		return cni_fail_cause(e, CNI_IO_FAILURE, &err, "cannot write the pod's state; is the file system full or read-only?");
 	}
-	code = close_and_check(a, &f, &closed, e);
+	code = close_and_check(a, bridge, &f, &closed, e);
 	if (code)
 		undo(a, &f, closed);
 	else if (f.has_own)

@@ -19,31 +19,42 @@ static int fail_find(const struct cni_call *call, const struct err *err, struct 
 				      TEXT(ifname), TEXT(netns));
 	case EMEDIUMTYPE:
 	case ELNRNG:
-		return cni_fail_cause(e, CNI_UNSUPPORTED_PRIMARY, err, "interface %s has no veth peer on the node; use ptp or a routed primary with veths",
+		return cni_fail_cause(e, CNI_UNSUPPORTED_PRIMARY, err, "interface %s has no veth peer on the node; use bridge, ptp or a routed primary with veths",
 				      TEXT(ifname));
 	default:
 		return cni_fail_cause(e, CNI_IO_FAILURE, err, "cannot find the port of %s in %s", TEXT(ifname), TEXT(netns));
 	}
 }
 
-int port_find(const struct cni_call *call, struct link *ret, struct cni_error *e)
+static int find_bridge(const struct link *port, struct bridge *ret, struct cni_error *e)
 {
-	struct link port, master = {.kind = "unknown"};
 	struct err err;
 
-	if (link_port_of(call->env.netns, call->env.ifname, &port, &err) < 0)
+	if (bridge_look(port->master_index, ret, &err) == 0)
+		return 0;
+	if (err.code != EMEDIUMTYPE)
+		return cni_fail_cause(e, CNI_IO_FAILURE, &err, "cannot look at the bridge of port %s", TEXT(port->name));
+	/* a VRF or an Open vSwitch: packets come from another interface, or never reach the rules */
+	return cni_fail_cause(e, CNI_UNSUPPORTED_PRIMARY, &err,
+			      "port %s belongs to an interface that is no Linux bridge; use bridge, ptp or a routed primary", TEXT(port->name));
+}
+
+int port_find(const struct cni_call *call, struct port *ret, struct cni_error *e)
+{
+	struct err err;
+
+	ret->bridge.name[0] = '\0';
+	if (link_port_of(call->env.netns, call->env.ifname, &ret->link, &err) < 0)
 		return fail_find(call, &err, e);
-	if (port.master_index) {
-		/* a VRF or an Open vSwitch is no better: packets come from another interface, or never reach the rules */
-		link_by_index(port.master_index, &master, NULL);
-		if (!strcmp(master.kind, "bridge"))
-			return cni_fail(e, CNI_UNSUPPORTED_PRIMARY,
-					"port %s belongs to bridge %s: bridge primaries are not supported by this version, use ptp or a routed primary",
-					TEXT(port.name), TEXT(master.name));
-		return cni_fail(e, CNI_UNSUPPORTED_PRIMARY,
-				"port %s belongs to %s (%s): ports of other interfaces are not supported, use ptp or a routed primary",
-				TEXT(port.name), TEXT(master.name), TEXT(master.kind));
-	}
-	*ret = port;
-	return 0;
+	return ret->link.master_index ? find_bridge(&ret->link, &ret->bridge, e) : 0;
+}
+
+int port_check(const struct port *port, const struct attachment *a, struct cni_error *e)
+{
+	struct err err;
+
+	if (!port->bridge.name[0] || bridge_check(&port->bridge, a, &err) == 0)
+		return 0;
+	return cni_fail_cause(e, err.code == EOPNOTSUPP ? CNI_UNSUPPORTED_PRIMARY : CNI_IO_FAILURE, &err,
+			      "moat cannot guard port %s of bridge %s", TEXT(port->link.name), TEXT(port->bridge.name));
 }

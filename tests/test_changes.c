@@ -22,10 +22,9 @@ static struct reconcile r;
 static struct nl nl;
 static struct err err;
 
-static bool refresh(void *arg)
+static void refresh(void *arg)
 {
 	(void)arg;
-	return false;
 }
 
 static void run(void)

@@ -362,7 +362,7 @@ START_TEST(pod_is_closed_checked_withdrawn_and_released)
 		ck_assert_int_eq(pod_check(&a, &err), -ENOENT);
 	}
 	for (int round = 0; round < 2; round++) {
-		ck_assert_msg(pod_release_port("veth1", &err) == 0, "%s", err.text);
+		ck_assert_msg(pod_release_port(&a, &err) == 0, "%s", err.text);
 		ck_assert_uint_eq(size_of("ports"), 0);
 	}
 }
@@ -373,7 +373,7 @@ START_TEST(removal_without_a_table_succeeds_and_makes_none)
 	struct attachment a = pod_with("one", "veth1", 1, 1);
 
 	ck_assert_msg(pod_withdraw(&a, &err) == 0, "%s", err.text);
-	ck_assert_msg(pod_release_port("veth1", &err) == 0, "%s", err.text);
+	ck_assert_msg(pod_release_port(&a, &err) == 0, "%s", err.text);
 	ck_assert_int_eq(ruleset_prove(&nl, TABLE_INET, &err), -ENOENT);
 }
 END_TEST

@@ -17,10 +17,9 @@ static struct attachment *pod;
 static struct nl nl;
 static struct err err;
 
-static bool refresh(void *arg)
+static void refresh(void *arg)
 {
 	(void)arg;
-	return false;
 }
 
 /* A pod that the plugin has closed and the daemon has taken. */

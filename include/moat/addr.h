@@ -39,6 +39,11 @@ struct addr addr_block_last(const struct block *b); /* highest address of the bl
 bool addr_next(struct addr *a); /* a + 1 in place; false (and all zero) past the highest */
 bool addr_prev(struct addr *a); /* a - 1 in place; false below the lowest */
 
+/* MAC addresses: six bytes, as "02:00:00:00:00:01" and in no other way. */
+#define ETHER_TEXT_MAX 18
+bool ether_parse(const char *text, uint8_t ret[6]);
+const char *ether_text(const uint8_t mac[6], char buf[ETHER_TEXT_MAX]);
+
 const char *addr_text(const struct addr *a, char buf[ADDR_TEXT_MAX]);
 const char *addr_block_text(const struct block *b, char buf[BLOCK_TEXT_MAX]);
 

@@ -15,6 +15,8 @@ struct link {
 	int32_t peer_nsid;     /* number that this namespace gives to the peer's; -1: the peer is here too */
 	uint32_t master_index; /* 0 if not enslaved */
 	char kind[16];         /* "veth", "bridge", …; "" for none */
+	uint8_t mac[6];
+	uint8_t peer_mac[6];   /* of link_port_of: the container's */
 };
 
 /* Of the caller's namespace. -ENODEV if there is none such. */

@@ -66,7 +66,7 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 int pod_withdraw(const struct attachment *a, struct err *err);
 
 /* DEL, second half, once the link is gone: the port leaves `ports`. Idempotent. */
-int pod_release_port(const char *port, struct err *err);
+int pod_release_port(const struct attachment *a, struct err *err);
 
 /* CHECK: everything pod_close puts is there (whatever profile the daemon has given). -ENOENT names what is missing. */
 int pod_check(const struct attachment *a, struct err *err);

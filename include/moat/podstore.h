@@ -3,10 +3,12 @@
  * The pod store: what the plugin remembers between its runs, and tells the daemon. It survives neither a reboot nor needs to.
  *
  *   <dir>/pods/<network>/<containerID>:<ifname>   one attachment, JSON with "version"; 0600, written to a temporary and renamed
- *   <dir>/addrs/<address>                         symbolic link (text, never followed): "<key> <created> <port index>" of the newest owner
+ *   <dir>/addrs/<address>                         symbolic link (text, never followed): "<key> <created> <port index>[ <bridge>]" of
+ *                                                 the newest owner
  *   <dir>/ports/<port>                            the same for host-side interfaces
+ *   <dir>/macs/<MAC>                              the same for MAC addresses of pods that are ports of a bridge
+ *   <dir>/bridges/<bridge>                        what was there before moat used the bridge (bridge.h)
  *   <dir>/closing/<network>/<containerID>:<ifname>  an attachment after DEL whose link may still be there
- *   <dir>/proof                                   the last proof that the static rules stand (core/proof.c)
  *   <dir>/lock                                    flock of moat's own writers
  *   <dir>/policyd.sock                            the daemon's socket
  *
@@ -20,7 +22,11 @@
 
 #define PODSTORE_DIR "/run/moat" /* default; MOAT_RUN_DIR in the environment wins */
 #define PODSTORE_FILE_MAX 16384  /* bytes of a state file; 32 addresses and three 253-byte names fit four times */
-#define PODSTORE_VERSION 1
+/*
+ * A file says the oldest version whose reader understands it, so that a node may go back to an older moat with what that knows: 1 for a
+ * routed pod, 2 for a port of a bridge.
+ */
+#define PODSTORE_VERSION 2
 #define PODSTORE_NETWORK_MAX 255      /* characters: a directory's name */
 #define PODSTORE_CONTAINER_ID_MAX 239 /* with a colon and an interface name it is a file's name */
 
@@ -51,15 +57,12 @@ int podstore_mark_closing(const struct attachment *a, struct err *err);
 /* The link is gone: forgets it, wherever it is, with the index links that are still its own. Idempotent. */
 int podstore_remove(const struct attachment *a, struct err *err);
 
-/*
- * Takes entries out of the index whose attachment has no state file anywhere, and returns how many. Under the lock: a writer puts the
- * state file first, but between a look and a removal another may have taken the entry.
- */
-size_t podstore_sweep(void);
-
-/* Key of the owner of an address or a port (caller frees); NULL: nobody. */
+/* Key of the owner of an address, a port, a MAC (caller frees); NULL: nobody. */
 char *podstore_owner_of_addr(const struct addr *addr);
 char *podstore_owner_of_port(const char *port);
+char *podstore_owner_of_mac(const uint8_t mac[6]);
+/* Has any attachment that is not closing its port on this bridge (NULL: on any)? */
+bool podstore_bridge_in_use(const char *bridge);
 
 /* Calls fn for each attachment (closing ones too, ->closing set); err_fn (may be NULL) for each unreadable file, whose key is given. */
 typedef void (*podstore_fn)(const struct attachment *a, void *arg);

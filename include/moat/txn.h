@@ -81,6 +81,12 @@ size_t txn_bytes(const struct txn *t);
  */
 void txn_allow_parts(struct txn *t, struct nl *nl);
 
+/*
+ * The commit fails with -ERESTART if the ruleset is of another generation by then (table_event.h): for what may only be done while
+ * nobody, whoever it is, has changed anything since somebody looked.
+ */
+void txn_only_at(struct txn *t, uint32_t generation);
+
 /* Tables, chains, rules and txn_delete_set that follow are about this table; at first about inet. Sets and elements know theirs. */
 void txn_on(struct txn *t, enum table table);
 

@@ -64,9 +64,9 @@ step "forged packets arrive where nothing stops them"
 for family in 4 6; do
 	declare -n addr=ADDR$family
 	count_start f ext "${addr[ext]}" 5001
-	probe_in a raw udp --saddr "${addr[b]}" --daddr "${addr[ext]}" --dport 5001
-	probe_in a raw udp --saddr "${addr[b]}" --daddr "${addr[ext]}" --dport 5001 --fragment 8 --payload "cut in three pieces"
-	probe_in a raw udp --saddr "${addr[a]}" --daddr "${addr[ext]}" --dport 5001
+	probe_in a craft ip src="${addr[b]}" dst="${addr[ext]}" / udp dport=5001 / text is=forged
+	probe_in a craft ip src="${addr[b]}" dst="${addr[ext]}" cut=8 / udp dport=5001 / text is=cut-in-three-pieces
+	probe_in a craft ip src="${addr[a]}" dst="${addr[ext]}" / udp dport=5001 / text is=forged
 	count_stop f
 	[ "$OTHER" = 3 ] || fail "$OTHER of 3 forged packets of IPv$family arrived"
 done

@@ -43,8 +43,8 @@ deny_all a "$of_node%eth0"
 
 step "no multicast either"
 before=$(packets lost)
-probe_in a raw udp --saddr "${ADDR6[a]}" --daddr "ff02::1%eth0" --dport 5353
-probe_in a raw udp --saddr fe80::1234 --daddr "$of_node%eth0" --dport 80
+probe_in a craft ip src="${ADDR6[a]}" dst="ff02::1" / udp dport=5353 / text is=forged
+probe_in a craft ip src=fe80::1234 dst="$of_node" / udp dport=80 / text is=forged
 (($(packets lost) > before)) || fail "chain lost has not counted a source that is not the pod's"
 
 for prober in out wire pod; do

@@ -17,7 +17,7 @@ hold_start out a udp "${ADDR6[ext]}" 80
 # A flow that has seen both directions, and of which only what comes in is asked later: 100 packets now, 500 after DEL.
 count_start both a "${ADDR4[a]}" 5005
 probe_in ext flood udp "${ADDR4[a]}" 5005 --sport 5006 --rate 100 --seconds 1 >/dev/null
-probe_in a raw udp --saddr "${ADDR4[a]}" --sport 5005 --daddr "${ADDR4[ext]}" --dport 5006
+probe_in a craft ip src="${ADDR4[a]}" dst="${ADDR4[ext]}" / udp sport=5005 dport=5006 / text is=forged
 
 step "moat's DEL ends open flows"
 cni del a --only moat
@@ -38,7 +38,7 @@ deny a "$(link_local_of_node a)%eth0" 80
 in_netns a ip addr add 10.1.0.99/32 dev eth0
 outcome_is dropped 300 a ext 80 || fail "$GOT"
 before=$(packets lost)
-probe_in a raw udp --saddr 10.1.0.99 --daddr "${ADDR4[ext]}" --dport 80
+probe_in a craft ip src=10.1.0.99 dst="${ADDR4[ext]}" / udp dport=80 / text is=forged
 (($(packets lost) > before)) || fail "another source address was not lost"
 
 step "a second DEL, and the primary's"

@@ -40,8 +40,8 @@ deny_all closed node
 
 step "spoofing is never let through"
 count_start spoofed ext "${ADDR4[ext]}" 5001
-probe_in looked raw udp --saddr "${ADDR4[shown]}" --daddr "${ADDR4[ext]}" --dport 5001
-probe_in looked raw udp --saddr "${ADDR4[looked]}" --daddr "${ADDR4[ext]}" --dport 5001 --sport 40001
+probe_in looked craft ip src="${ADDR4[shown]}" dst="${ADDR4[ext]}" / udp dport=5001 / text is=forged
+probe_in looked craft ip src="${ADDR4[looked]}" dst="${ADDR4[ext]}" / udp sport=40001 dport=5001 / text is=forged
 count_stop spoofed
 ((OTHER == 1)) || fail "$OTHER packets arrived, expected the honest one"
 finish

@@ -205,7 +205,7 @@ static void send_pieces(struct craft *c, size_t cut, size_t step)
 			frag[0] = piece.bytes[ip->at + 6];
 			piece.bytes[ip->at + 6] = IPPROTO_FRAGMENT;
 			packet_put16(&piece, head + 2, (uint16_t)(at | more));
-			packet_put16(&piece, head + 6, (uint16_t)p->token);
+			packet_put16(&piece, head + 6, (uint16_t)(p->token + 1));
 		} else {
 			packet_put16(&piece, ip->at + 6, (uint16_t)(at / 8 | (more ? IP_MF : 0)));
 		}

@@ -22,9 +22,6 @@ static const struct mode {
 	{ "count", probe_count, "udp ADDR PORT" },
 	{ "bursts", probe_bursts, "udp ADDR PORT --rate PER_SECOND [--pause MS]" },
 	{ "ear", probe_ear, "PID nftables|route hard|deaf" },
-	{ "raw", probe_raw,
-	  "tcp|udp|icmp6|NUMBER --saddr ADDR --daddr ADDR [--sport N] [--dport N] [--flags SAFRP] [--seq N] [--ack N]\n"
-	  "             [--payload TEXT] [--fragment BYTES] [--count N] [--hops N] [--type N]" },
 	{ "craft", probe_craft, "[--dev IF] [--gateway MAC] [--token N] [--count N] LAYER [KEY=VALUE]... [/ LAYER...]... | --lines" },
 	{ "capture", probe_capture, "NAME=NETNS|NAME:NETNS..." },
 	{ "mroute", probe_mroute, "IF... -- GROUP SOURCE IF [SOURCE IF]..." },

@@ -50,7 +50,7 @@ static void build_ip4(struct packet *p, struct layer *l)
 
 	append_options(p, l);
 	h[0] = (uint8_t)(0x40 | (p->len - l->at) / 4);
-	packet_put16(p, l->at + 4, (uint16_t)layer_number(l, "id", p->token, 0xffff));
+	packet_put16(p, l->at + 4, (uint16_t)layer_number(l, "id", (p->token + 1) & 0xffff, 0xffff)); /* 0: the kernel chooses */
 	packet_put16(p, l->at + 6, (uint16_t)(offset / 8 | (layer_value(l, "more") ? IP_MF : 0) | (layer_value(l, "df") ? IP_DF : 0)));
 	h[8] = (uint8_t)layer_number(l, "hops", 64, 255);
 	h[9] = protocol_of_next(p, l);
@@ -122,7 +122,7 @@ static void build_frag(struct packet *p, struct layer *l)
 
 	h[0] = protocol_of_next(p, l);
 	packet_put16(p, l->at + 2, (uint16_t)(layer_number(l, "off", 0, 65528) | (layer_value(l, "more") ? 1 : 0)));
-	packet_put16(p, l->at + 6, (uint16_t)layer_number(l, "id", p->token, 0xffff));
+	packet_put16(p, l->at + 6, (uint16_t)layer_number(l, "id", (p->token + 1) & 0xffff, 0xffff));
 }
 
 const struct layer_kind network_kinds[] = {

@@ -40,7 +40,6 @@ int probe_flood(int argc, char **argv);
 int probe_count(int argc, char **argv);
 int probe_bursts(int argc, char **argv);
 int probe_ear(int argc, char **argv);
-int probe_raw(int argc, char **argv);
 int probe_craft(int argc, char **argv);
 int probe_capture(int argc, char **argv);
 int probe_mroute(int argc, char **argv);

@@ -234,6 +234,9 @@ int podstore_read_file(int dir, const char *file, const char *key, struct attach
 		return err_errno(err, errno, "state of %s", TEXT(key));
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, EBADMSG, "state of %s: not a regular file", TEXT(key));
+	if (st.st_uid != geteuid() || (st.st_mode & 022))
+		return err_set(err, EBADMSG, "state of %s: owner %u, mode %04o; expected owner %u, writable by nobody else", TEXT(key), st.st_uid,
+			       st.st_mode & 07777, geteuid());
 	while (len < sizeof(data)) {
 		ssize_t n = read(fd, data + len, sizeof(data) - len);
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "moat/log.h"
@@ -23,10 +24,21 @@ void conflist_done(struct conflist *c)
 
 static char *read_text(const char *path, struct err *err)
 {
-	CLEAN_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	/* links are followed: the file is the administrator's, and may be a mounted ConfigMap's */
+	CLEAN_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	CLEAN_FREE char *text = mem_alloc(CONFLIST_BYTES_MAX + 1);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, CONFLIST_BYTES_MAX + 1);
+	struct stat st;
+	ssize_t got;
 
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err_errno(err, errno, "conflist %s", TEXT(path));
+		return NULL;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		err_set(err, EINVAL, "conflist %s is not a regular file", TEXT(path));
+		return NULL;
+	}
+	got = read(fd, text, CONFLIST_BYTES_MAX + 1);
 	if (got < 0) {
 		err_errno(err, errno, "conflist %s", TEXT(path));
 		return NULL;

@@ -230,6 +230,21 @@ START_TEST(anything_but_a_regular_file_is_an_error)
 }
 END_TEST
 
+START_TEST(a_file_that_others_own_or_may_write_is_an_error)
+{
+	CLEAN_FREE char *path = mem_printf("%s/%s", podstore_dir(), STATE);
+
+	put("a", "veth1", "10.1.0.11");
+	ck_assert_int_eq(chmod(path, 0620), 0);
+	ck_unreadable("mode 0620");
+	ck_assert_int_eq(chmod(path, 0640), 0);
+	if (getuid() != 0)
+		return; /* nobody else can give it away */
+	ck_assert_int_eq(chown(path, 4242, 0), 0);
+	ck_unreadable("owner 4242");
+}
+END_TEST
+
 START_TEST(a_huge_file_is_an_error)
 {
 	char text[PODSTORE_FILE_MAX + 2];
@@ -543,6 +558,7 @@ int main(void)
 	tcase_add_test(tc, a_truncated_file_is_an_error_that_names_it);
 	tcase_add_test(tc, another_version_is_an_error);
 	tcase_add_test(tc, anything_but_a_regular_file_is_an_error);
+	tcase_add_test(tc, a_file_that_others_own_or_may_write_is_an_error);
 	tcase_add_test(tc, a_huge_file_is_an_error);
 	tcase_add_loop_test(tc, a_wrong_field_is_an_error, 0, ARRAY_SIZE(wrong_fields));
 	tcase_add_test(tc, an_unreadable_attachment_is_recovered_from_the_index);

@@ -12,7 +12,8 @@ Q       := $(if $(filter 1,$(V)),,@)
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla $(if $(WERROR),-Werror)
 HARDEN  := -O2 -g -fstack-protector-strong -fPIE $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2)
 CFLAGS  ?= $(HARDEN)
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -Iinclude -I. -MMD -MP
+# SECCOMP=off builds a daemon without its filter of system calls, for tools/syscalls and valgrind only
+ALL_CFLAGS = $(if $(filter off,$(SECCOMP)),-DSECCOMP_OFF) -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -Iinclude -I. -MMD -MP
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
 # The plugin is static, since it runs on any host's libc; sanitizers cannot be linked so. STATIC= says no.
@@ -21,7 +22,7 @@ STATIC_FLAGS := $(if $(STATIC),$(BUILD)/static/flags)
 
 CORE_LIBS    := -lnftnl -lmnl -lcjson
 PLUGIN_LIBS  := $(or $(addprefix @,$(STATIC_FLAGS)),-pie $(CORE_LIBS))
-POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle
+POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle -lseccomp
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
@@ -98,6 +99,11 @@ install: all
 	install -d $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man1
 	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 0644 man/*.1 $(DESTDIR)$(MANDIR)/man1
+
+# The daemon's list of system calls, derived anew: every story with the daemon under strace. STORIES picks some.
+.PHONY: syscalls
+syscalls:
+	$(Q)tools/syscalls $(STORIES)
 
 # The same tests with the address and undefined-behaviour sanitizers.
 .PHONY: asan

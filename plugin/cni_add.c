@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "moat/podstore.h"
+#include "moat/privilege.h"
 #include "moat/text.h"
 #include "plugin/cni.h"
 #include "plugin/cni_result.h"
@@ -67,6 +68,8 @@ static int guard(const struct cni_call *call, struct attachment *a, struct cni_e
 		code = port_find(call, &port, e);
 	if (!code)
 		code = port_check(&port, a, e);
+	if (!code && privilege_keep(PRIVILEGE(CAP_NET_ADMIN), NULL, &err) < 0) /* no namespace is entered any more */
+		cni_warn("%s", err.text);
 	if (!code && podstore_init(&err) < 0)
 		code = cni_fail_cause(e, CNI_IO_FAILURE, &err, "the pod store cannot be used");
 	if (code)

@@ -3,11 +3,27 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "moat/nl.h"
+#include "moat/privilege.h"
 #include "plugin/cni.h"
+
+/*
+ * Rules, links and conntrack need CAP_NET_ADMIN; entering the container's namespace CAP_SYS_ADMIN, and CAP_SYS_PTRACE where the
+ * runtime names it by /proc/<pid>/ns/net. Input is read with no more than that.
+ */
+static void give_up_privileges(void)
+{
+	const char *command = getenv("CNI_COMMAND");
+	bool enters = command && (!strcmp(command, "ADD") || !strcmp(command, "CHECK"));
+	struct err err;
+
+	if (privilege_keep(PRIVILEGE(CAP_NET_ADMIN) | (enters ? PRIVILEGE(CAP_SYS_ADMIN) | PRIVILEGE(CAP_SYS_PTRACE) : 0), NULL, &err) < 0)
+		cni_warn("%s", err.text);
+}
 
 int main(void)
 {
@@ -18,6 +34,7 @@ int main(void)
 		;
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
+	give_up_privileges();
 	nl_park();
 	code = cni_run(STDIN_FILENO, stdout);
 	fflush(stdout);

@@ -11,7 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "moat/peer.h"
 #include "moat/podstore.h"
+#include "plugin/cni_error.h"
 
 #define ANSWER_MAX 4096 /* bytes without a newline: whoever sends more is not our daemon */
 
@@ -21,6 +23,16 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool is_trusted(int fd)
+{
+	struct err err;
+
+	if (peer_check(fd, &err) == 0)
+		return true;
+	cni_warn("nobody is told: %s", err.text);
+	return false;
 }
 
 /*
@@ -36,7 +48,7 @@ static int connect_daemon(void)
 	if (len < 0 || (size_t)len >= sizeof(sun.sun_path))
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
+	if (fd >= 0 && (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0 || !is_trusted(fd))) {
 		close(fd);
 		return -1;
 	}

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "moat/log.h"
+#include "moat/peer.h"
 #include "moat/podstore.h"
 #include "policyd/daemon.h"
 
@@ -150,6 +151,20 @@ static struct ctl_client *oldest(struct ctl *ctl)
 	return found;
 }
 
+static bool is_trusted(struct ctl_client *client)
+{
+	struct err err;
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)&client->pipe, &fd) < 0)
+		return false;
+	if (peer_check(fd, &err) == 0)
+		return true;
+	if (client->ctl->strangers++ % CTL_CLIENTS_MAX == 0)
+		log_warn("control-refused error=\"%s\" refused-so-far=%u", err.text, client->ctl->strangers);
+	return false;
+}
+
 static void take_connection(struct ctl *ctl)
 {
 	struct ctl_client *client = mem_zalloc(sizeof(*client));
@@ -160,7 +175,7 @@ static void take_connection(struct ctl *ctl)
 	client->next = ctl->clients;
 	ctl->clients = client;
 	ctl->n_clients++;
-	if (uv_accept((uv_stream_t *)&ctl->listener, (uv_stream_t *)&client->pipe) < 0)
+	if (uv_accept((uv_stream_t *)&ctl->listener, (uv_stream_t *)&client->pipe) < 0 || !is_trusted(client))
 		client_close(client);
 	else
 		uv_read_start((uv_stream_t *)&client->pipe, give_buffer, on_read);
@@ -187,7 +202,7 @@ static void on_connection(uv_stream_t *listener, int status)
  */
 static int lock_directory(struct ctl *c, struct err *err)
 {
-	c->lock = open(podstore_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c->lock = open(podstore_dir(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (c->lock < 0)
 		return err_errno(err, errno, "open %s", TEXT(podstore_dir()));
 	if (flock(c->lock, LOCK_EX | LOCK_NB) == 0)

@@ -7,7 +7,8 @@
  *	{"op":"status"}
  *	{"op":"explain","from":"ns/pod or address","to":…,"protocol":"tcp","port":80}
  *
- * The answer has "ok": true, or false with "error". The directory is 0700 and the socket 0600.
+ * The answer has "ok": true, or false with "error". The directory is 0700 and the socket 0600, and both sides
+ * ask who the other is (SO_PEERCRED).
  */
 #ifndef POLICYD_CTL_H
 #define POLICYD_CTL_H
@@ -28,6 +29,7 @@ struct ctl {
 	int lock; /* on the run directory, while it listens */
 	struct ctl_client *clients;
 	unsigned n_clients;
+	unsigned strangers; /* other users' connections, refused */
 	bool waiting; /* a connection, for a place */
 	char path[108];
 };

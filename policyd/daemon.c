@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "moat/log.h"
+#include "policyd/confine.h"
 #include "policyd/node.h"
 
 #define TICK_MS 1000
@@ -223,6 +224,11 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 	d->retry_ms = RETRY_FIRST_MS;
 	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.dumper.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
 	d->manifests.inotify = d->watch.fd = -1;
+	code = confine_begin(err);
+	if (code < 0) {
+		free(d);
+		return code;
+	}
 	uv_loop_init(&d->loop);
 	uv_loop_configure(&d->loop, UV_METRICS_IDLE_TIME);
 	code = init(d, err);
@@ -234,6 +240,9 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 		code = ctl_listen(&d->ctl, d, err);
 	if (code == 0) {
 		start_handles(d);
+		code = confine_calls(err);
+	}
+	if (code == 0) {
 		log_info("started manifests=\"%s\" node=%s", TEXT(options->manifests), TEXT(d->node));
 		manifest_scan(&d->manifests);
 		daemon_apply(d);

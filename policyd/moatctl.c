@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "moat/err.h"
+#include "moat/peer.h"
 #include "moat/podstore.h"
+#include "moat/privilege.h"
 #include "moat/text.h"
 
 #define ANSWER_MAX (64u << 20) /* a status of some thousand pods is a megabyte */
@@ -41,6 +43,10 @@ static int open_socket(struct err *err)
 		close(fd);
 		return err_errno(err, code, "moat-policyd does not answer on %s (is it running? pods stay as they are without it)",
 				 address.sun_path);
+	}
+	if (peer_check(fd, err) < 0) {
+		close(fd);
+		return -err->code;
 	}
 	return fd;
 }
@@ -298,8 +304,12 @@ static int explain_command(bool json, char **args)
 int main(int argc, char **argv)
 {
 	bool json = false;
+	struct err err;
 	int n = 0;
 
+	privilege_unbound();
+	if (privilege_keep(0, NULL, &err) < 0)
+		return fail(&err);
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--json"))
 			json = true;

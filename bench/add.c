@@ -27,7 +27,7 @@ struct bench {
 	char *exit, *floor, *moat, *firewall; /* programs; firewall NULL: none */
 	char *moat_input, *firewall_input;    /* files */
 	char id[32];                          /* CNI_CONTAINERID=… of this round */
-	struct sample exit_time, floor_time, add, del, firewall_add, firewall_del;
+	struct sample exit_time, floor_time, add, add_behind, del, firewall_add, firewall_del;
 };
 
 static void die(const char *what)
@@ -118,17 +118,28 @@ static void keep(struct sample *s, unsigned round, double ms)
 		sample_add(s, ms);
 }
 
+/*
+ * The floor's batch is a stranger's to moat's record of the last proof: the ADD behind it proves the static rules whole. The next
+ * one finds nobody's commit but moat's own.
+ */
 static void one_round(struct bench *b, unsigned round)
 {
 	char *argv[] = {b->exit, NULL}, *env[] = {NULL};
 
 	link_up();
-	snprintf(b->id, sizeof(b->id), "CNI_CONTAINERID=bench%u", round);
+	snprintf(b->id, sizeof(b->id), "CNI_CONTAINERID=a%u", round);
 	pause_ms(SETTLE_MS);
 	keep(&b->exit_time, round, run(argv, env, NULL));
 	pause_ms(SETTLE_MS); /* before each: who runs right behind another finds the processor awake and its caches warm */
 	keep(&b->floor_time, round, floor_run(b, "put"));
 	floor_run(b, "undo");
+	pause_ms(SETTLE_MS);
+	keep(&b->add_behind, round, plugin(b, b->moat, b->moat_input, "CNI_COMMAND=ADD"));
+	plugin(b, b->moat, b->moat_input, "CNI_COMMAND=DEL");
+	link_down(b);
+
+	link_up();
+	snprintf(b->id, sizeof(b->id), "CNI_CONTAINERID=b%u", round);
 	pause_ms(SETTLE_MS);
 	keep(&b->add, round, plugin(b, b->moat, b->moat_input, "CNI_COMMAND=ADD"));
 	if (b->firewall) {
@@ -173,14 +184,17 @@ static char *write_input(const char *path, const char *type, const char *version
 static void tell(struct bench *b)
 {
 	double nothing = sample_quantile(&b->exit_time, 0.5), base = sample_quantile(&b->floor_time, 0.5);
-	double add = sample_quantile(&b->add, 0.5), del = sample_quantile(&b->del, 0.5);
+	double add = sample_quantile(&b->add, 0.5), behind = sample_quantile(&b->add_behind, 0.5);
+	double del = sample_quantile(&b->del, 0.5);
 
 	printf("ADD and DEL, medians of %u rounds, two addresses (IPv4, IPv6):\n", b->rounds);
 	sample_tell("exit: a process that only ends", "ms", nothing, 0);
 	sample_tell("floor: a process that sends ADD's batch", "ms", base, 0);
 	sample_tell("moat ADD", "ms", add, 0);
+	sample_tell("moat ADD behind a stranger's commit", "ms", behind, 0);
 	sample_tell("moat DEL", "ms", del, 0);
 	sample_tell("moat ADD / floor", "", add / base, 1.5);
+	sample_tell("moat ADD behind a stranger's commit / floor", "", behind / base, 1.5);
 	sample_tell("moat DEL / floor", "", del / base, 0);
 	if (!b->firewall)
 		return;

@@ -1,61 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moat/elements.h"
 
-#include <arpa/inet.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 
-#include "moat/nl.h"
+#include "attr_internal.h"
 
-static void read_value(const struct nlattr *data, const void **ret, uint16_t *ret_len)
+static const void *value_of(const struct nlattr *data, uint16_t *ret_len)
 {
-	const struct nlattr *attr;
+	const struct nlattr *value = attr_in(data, NFTA_DATA_VALUE);
 
-	mnl_attr_for_each_nested(attr, data) {
-		if (mnl_attr_get_type(attr) == NFTA_DATA_VALUE) {
-			*ret = mnl_attr_get_payload(attr);
-			*ret_len = mnl_attr_get_payload_len(attr);
-		}
-	}
-}
-
-static void read_verdict(const struct nlattr *data, struct element *e)
-{
-	const struct nlattr *verdict, *attr;
-
-	mnl_attr_for_each_nested(verdict, data) {
-		if (mnl_attr_get_type(verdict) != NFTA_DATA_VERDICT)
-			continue;
-		mnl_attr_for_each_nested(attr, verdict) {
-			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CODE && mnl_attr_get_payload_len(attr) == 4)
-				e->verdict = (int32_t)ntohl(mnl_attr_get_u32(attr));
-			else if (mnl_attr_get_type(attr) == NFTA_VERDICT_CHAIN)
-				e->chain = nl_attr_text(attr);
-		}
-	}
-}
-
-static void read_element(const struct nlattr *list, struct element *e)
-{
-	const struct nlattr *attr;
-
-	mnl_attr_for_each_nested(attr, list) {
-		switch (mnl_attr_get_type(attr)) {
-		case NFTA_SET_ELEM_KEY:
-			read_value(attr, &e->key, &e->key_len);
-			break;
-		case NFTA_SET_ELEM_KEY_END:
-			read_value(attr, &e->key_end, &e->key_end_len);
-			break;
-		case NFTA_SET_ELEM_DATA:
-			read_verdict(attr, e);
-			break;
-		case NFTA_SET_ELEM_FLAGS:
-			if (mnl_attr_get_payload_len(attr) == 4)
-				e->flags = ntohl(mnl_attr_get_u32(attr));
-			break;
-		}
-	}
+	*ret_len = value ? mnl_attr_get_payload_len(value) : 0;
+	return value ? mnl_attr_get_payload(value) : NULL;
 }
 
 void elements_each(const struct nlattr *list, element_fn fn, void *arg)
@@ -65,9 +20,15 @@ void elements_each(const struct nlattr *list, element_fn fn, void *arg)
 	if (!list)
 		return;
 	mnl_attr_for_each_nested(attr, list) {
-		struct element e = {.chain = ""};
+		const struct nlattr *data = attr_in(attr, NFTA_SET_ELEM_DATA), *verdict = attr_in(data, NFTA_DATA_VERDICT);
+		const char *chain = attr_text(attr_in(verdict, NFTA_VERDICT_CHAIN));
+		struct element e = {.chain = chain ? chain : ""};
 
-		read_element(attr, &e);
+		e.key = value_of(attr_in(attr, NFTA_SET_ELEM_KEY), &e.key_len);
+		e.key_end = value_of(attr_in(attr, NFTA_SET_ELEM_KEY_END), &e.key_end_len);
+		e.data = value_of(data, &e.data_len);
+		e.verdict = (int32_t)attr_be32(attr_in(verdict, NFTA_VERDICT_CODE), 0);
+		e.flags = attr_be32(attr_in(attr, NFTA_SET_ELEM_FLAGS), 0);
 		if (e.key)
 			fn(&e, arg);
 	}

@@ -197,10 +197,3 @@ int nl_dump_beginning(int bus, struct nlmsghdr *nlh, nl_message_fn fn, void *arg
 	nl_close(&nl);
 	return code;
 }
-
-const char *nl_attr_text(const struct nlattr *attr)
-{
-	const char *text = mnl_attr_get_payload(attr);
-
-	return memchr(text, '\0', mnl_attr_get_payload_len(attr)) ? text : "";
-}

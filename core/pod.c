@@ -18,6 +18,7 @@
 #include "core/pod_link.h"
 #include "moat/bridge.h"
 #include "moat/podstore.h"
+#include "moat/proof.h"
 #include "moat/rule.h"
 #include "moat/ruleset.h"
 
@@ -313,18 +314,20 @@ static void evict_strangers(struct txn *t, struct nl *nl, const struct attachmen
  * The static part, what does not stand of it, and the tunnel ports of a's conflist; those need a dump only if it names some. Nobody looks at
  * table bridge for a routed pod.
  */
-static void put_static(struct txn *t, struct nl *nl, const struct attachment *a)
+static void put_static(struct txn *t, struct nl *nl, struct proof *proof, const struct attachment *a)
 {
 	struct rewrite rewrite = {.t = t};
 	struct bridge_record record;
 	struct err damage;
 	bool bridged = a->bridge[0];
 
-	rewrite.whole = ruleset_prove(nl, TABLE_INET, &damage) < 0;
+	rewrite.whole = proof_make(proof, &damage) < 0;
 	rewrite.bridge_ready = bridged && ruleset_prove(nl, TABLE_BRIDGE, &damage) == 0;
 	if (rewrite.whole)
 		ruleset_put(t, TABLE_INET);
 	if (rewrite.whole || rewrite.bridge_ready != bridged) {
+		if (rewrite.whole)
+			proof_renew(proof);
 		if (bridged && !rewrite.bridge_ready)
 			put_bridge_table(&rewrite);
 		podstore_each(NULL, reclose, reclose_unreadable, &rewrite, NULL);
@@ -351,8 +354,10 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 		return code;
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct txn *t = txn_new();
+		struct proof proof;
 
-		put_static(t, &nl, a);
+		proof_begin(&proof, &nl, attempt == 0);
+		put_static(t, &nl, &proof, a);
 		pod_open_node(t, a, false); /* a former owner's, whom the store has forgotten */
 		if (attempt > 0)
 			evict_strangers(t, &nl, a, former, n_former);
@@ -365,6 +370,8 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 				pod_link_discard_port(t, &nl, former[i]);
 		put_closed(t, a);
 		code = txn_commit(t, &nl, err);
+		if (code == 0)
+			proof_keep(&proof);
 		txn_free(t);
 		if (!worth_another_attempt(code))
 			break;
@@ -419,7 +426,8 @@ static void queue_port_release(struct txn *t, struct nl *nl, const struct attach
 static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const struct attachment *a), const struct attachment *a, struct err *err)
 {
 	struct nl nl;
-	struct err proof;
+	struct err damage;
+	struct proof proof;
 	int code = nl_open(&nl, NETLINK_NETFILTER, err);
 
 	if (code < 0)
@@ -427,15 +435,18 @@ static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const stru
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct txn *t = txn_new();
 
+		proof_begin(&proof, &nl, attempt == 0);
 		if (attempt > 0) /* a set that a stranger deleted, or the table meanwhile */
 			for (int table = TABLE_INET; table <= (a->bridge[0] ? TABLE_BRIDGE : TABLE_INET); table++)
 				ruleset_put(t, (enum table)table);
 		queue(t, &nl, a);
 		code = txn_commit(t, &nl, err);
+		if (code == 0)
+			proof_keep(&proof);
 		txn_free(t);
 		if (!worth_another_attempt(code))
 			break;
-		if (ruleset_prove(&nl, TABLE_INET, &proof) == -ENOENT) {
+		if (ruleset_prove(&nl, TABLE_INET, &damage) == -ENOENT) {
 			code = 0;
 			break;
 		}

@@ -173,6 +173,16 @@ static int prove_each(struct nl *nl, enum table table, const struct txn *wanted,
 	return code;
 }
 
+struct txn *ruleset_wanted(enum table table)
+{
+	struct txn *t = txn_new();
+
+	t->tags_only = true;
+	txn_on(t, table);
+	static_parts[table].put_rules(t);
+	return t;
+}
+
 int ruleset_prove(struct nl *nl, enum table table, struct err *err)
 {
 	const struct static_part *part = &static_parts[table];
@@ -184,10 +194,7 @@ int ruleset_prove(struct nl *nl, enum table table, struct err *err)
 			code = prove_hook(nl, table, &part->chains[i], err);
 	if (code < 0)
 		return code;
-	wanted = txn_new();
-	wanted->tags_only = true;
-	txn_on(wanted, table);
-	part->put_rules(wanted);
+	wanted = ruleset_wanted(table);
 	if (!prove_at_once(table, wanted))
 		code = prove_each(nl, table, wanted, err);
 	txn_free(wanted);

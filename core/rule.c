@@ -36,13 +36,27 @@ void rule_begin(struct txn *t, const char *chain)
 	nftnl_rule_set_str(t->rule, NFTNL_RULE_CHAIN, chain);
 }
 
+/* The tag is a hash of the expressions: by it a dump tells whether the rule still stands. */
+static void put_tag(struct txn *t)
+{
+	struct nftnl_udata_buf *udata = MUST(nftnl_udata_buf_alloc(32));
+
+	nftnl_udata_put(udata, TAG_UDATA_TYPE, sizeof(t->tag), &t->tag);
+	nftnl_rule_set_data(t->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
+	nftnl_udata_buf_free(udata);
+}
+
 void rule_end(struct txn *t)
 {
 	char scratch[RULE_BYTES_MAX];
-	struct nftnl_rule *rule = TAKE_PTR(t->rule);
+	struct nftnl_rule *rule;
 	struct nlmsghdr *nlh;
 
 	t->in_rule = false;
+	if (t->tags_only)
+		return;
+	put_tag(t);
+	rule = TAKE_PTR(t->rule);
 	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
 	txn_message_end(t, nlh, mem_printf("add rule to %s", nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN)));
@@ -52,17 +66,8 @@ void rule_end(struct txn *t)
 void rule_end_tagged(struct txn *t, const char *chain)
 {
 	struct rule_tag tag = {.chain = chain, .tag = t->tag};
-	struct nftnl_udata_buf *udata;
 
 	VEC_PUSH(&t->tags, tag);
-	if (t->tags_only) {
-		t->in_rule = false;
-		return;
-	}
-	udata = MUST(nftnl_udata_buf_alloc(32));
-	nftnl_udata_put(udata, TAG_UDATA_TYPE, sizeof(tag.tag), &tag.tag);
-	nftnl_rule_set_data(t->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
-	nftnl_udata_buf_free(udata);
 	rule_end(t);
 }
 

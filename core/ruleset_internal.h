@@ -12,6 +12,7 @@ void ruleset_return(struct txn *t, const char *unused);
 void ruleset_drop(struct txn *t, const char *chain); /* the whole rule */
 void ruleset_count_and_log(struct txn *t, const char *chain, uint16_t group);
 
+struct txn *ruleset_wanted(enum table table); /* the tags of its static rules, and nothing else; the caller frees */
 void ruleset_put_ends(struct txn *t);
 void ruleset_put_rules(struct txn *t); /* of table inet moat */
 void ruleset_put_bridge_sets(struct txn *t);

@@ -1,39 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moat/table_event.h"
 
-#include <arpa/inet.h>
-#include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
+#include "attr_internal.h"
 #include "moat/txn.h"
-
-static uint32_t number_of(const struct nlattr *attr)
-{
-	return mnl_attr_get_payload_len(attr) == 4 ? ntohl(mnl_attr_get_u32(attr)) : 0;
-}
 
 static int read_generation(const struct nlmsghdr *nlh, void *arg)
 {
+	const char *process = attr_text(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_GEN_PROC_NAME));
 	struct table_event *e = arg;
-	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
-		switch (mnl_attr_get_type(attr)) {
-		case NFTA_GEN_ID:
-			e->generation = number_of(attr);
-			break;
-		case NFTA_GEN_PROC_PID:
-			e->pid = number_of(attr);
-			break;
-		case NFTA_GEN_PROC_NAME:
-			e->process = nl_attr_text(attr);
-			break;
-		}
-	}
+	e->generation = attr_be32(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_GEN_ID), 0);
+	e->pid = attr_be32(attr_of(nlh, sizeof(struct nfgenmsg), NFTA_GEN_PROC_PID), 0);
+	e->process = process ? process : "";
 	return 0;
 }
 
@@ -57,30 +41,23 @@ static const struct {
 
 bool table_event_parse(const struct nlmsghdr *nlh, struct table_event *ret)
 {
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	const struct nfgenmsg *nfg = attr_header(nlh, sizeof(*nfg));
 	uint16_t type = nlh->nlmsg_type & 0xff;
-	const struct nlattr *attr;
-	const char *table = "";
+	const char *table, *name;
 
-	if (nlh->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(*nfg) || nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
-	    type >= ARRAY_SIZE(messages) || !messages[type].kind)
+	if (!nfg || nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || type >= ARRAY_SIZE(messages) || !messages[type].kind)
 		return false;
-	*ret = (struct table_event){.kind = messages[type].kind, .added = messages[type].added, .name = "", .process = ""};
+	*ret = (struct table_event){.kind = messages[type].kind, .added = messages[type].added, .process = ""};
+	name = attr_text(attr_of(nlh, sizeof(*nfg), messages[type].name));
+	ret->name = name ? name : "";
 	if (ret->kind == TABLE_EVENT_GENERATION) {
 		read_generation(nlh, ret);
 		return true;
 	}
-	mnl_attr_for_each(attr, nlh, sizeof(*nfg)) {
-		uint16_t found = mnl_attr_get_type(attr);
-
-		if (found == NFTA_TABLE_NAME)
-			table = nl_attr_text(attr);
-		else if (found == messages[type].name)
-			ret->name = nl_attr_text(attr);
-		else if (ret->kind == TABLE_EVENT_ELEMENTS && found == NFTA_SET_ELEM_LIST_ELEMENTS)
-			ret->elements = attr;
-	}
-	return nfg->nfgen_family == NFPROTO_INET && !strcmp(table, TABLE_NAME);
+	if (ret->kind == TABLE_EVENT_ELEMENTS)
+		ret->elements = attr_of(nlh, sizeof(*nfg), NFTA_SET_ELEM_LIST_ELEMENTS);
+	table = attr_text(attr_of(nlh, sizeof(*nfg), NFTA_TABLE_NAME));
+	return nfg->nfgen_family == NFPROTO_INET && table && !strcmp(table, TABLE_NAME);
 }
 
 int table_generation(struct nl *nl, uint32_t *ret)

@@ -4,6 +4,8 @@
 #
 #   node --- a, b, later            as on top of lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=SCRIPTDIR/lib/policies.sh
+. "$HERE/lib/policies.sh"
 
 topology
 manifest_namespace default
@@ -36,19 +38,19 @@ if nft list chains inet | grep -oE '(p|g..)-[0-9a-f]{32}-[0-9a-f]+' | sed 's/.*-
 	fail "chains of a former daemon are left: $(nft list chains inet)"
 fi
 
-step "its address can be had again"
-old4=${ADDR4[b]} old6=${ADDR6[b]}
+step "it is told, and goes with its link, and nothing is left of it"
+wait_until 5 status_says "port ${PORT[b]} with .*is no attachment's in the pod store" || fail "status: $(cat $T/status.text)"
+old4=${ADDR4[b]} old6=${ADDR6[b]} old_port=${PORT[b]}
 in_netns b ip link del eth0
 pod_forget b
+untraced() { ! nft list table inet moat | grep -q "$old_port" && ! ls /run/moat/ports /run/moat/addrs | grep -qxE "$old_port|$old4|$old6"; }
+wait_until 5 untraced || fail "left behind of $old_port"
+
+step "its address can be had again"
 rm -f /run/ipam/$NETWORK/"$old4" /run/ipam/$NETWORK/"$old6"
 pod_add heir "$old4/24" "$old6/64"
 deny ext heir 80
 manifest_remove pod-b
 manifest_pod heir
 eventually allow a heir 80
-
-# What nobody owns stays closed until somebody takes the table away: here, the story.
-daemon_stop
-nft delete table inet moat
-find /run/moat/ports -name 'veth*' -lname "*$NETWORK/b-*" -delete
 finish

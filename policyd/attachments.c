@@ -322,8 +322,10 @@ static void on_link_event(uv_poll_t *handle, int status, int events)
 	while ((got = recv(a->links, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
 		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got))
 			gone |= nlh->nlmsg_type == RTM_DELLINK;
-	if (gone || errno == ENOBUFS)
+	if (gone || errno == ENOBUFS) {
 		attachments_release_closed(a);
+		a->links_gone(a->arg);
+	}
 }
 
 static int open_links(struct err *err)
@@ -341,9 +343,11 @@ static int open_links(struct err *err)
 	return fd;
 }
 
-int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(void *arg), void *arg, struct err *err)
+int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(void *arg), void (*links_gone)(void *arg), void *arg,
+		      struct err *err)
 {
 	a->changed = changed;
+	a->links_gone = links_gone;
 	a->arg = arg;
 	a->links = open_links(err);
 	if (a->links < 0)

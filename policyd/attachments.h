@@ -39,12 +39,14 @@ struct attachments {
 	VEC(struct watched_network) networks; /* directories that inotify follows, in pods/ and closing/ */
 	uv_poll_t store_events, link_events;
 	void (*changed)(void *arg); /* the cluster may have changed */
+	void (*links_gone)(void *arg); /* interfaces of the node have */
 	void *arg;
 };
 
 /* Opens the pod store and reads it; start follows it on the loop. */
 int attachments_init(struct attachments *a, struct cluster *cluster, struct err *err);
-int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(void *arg), void *arg, struct err *err);
+int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(void *arg), void (*links_gone)(void *arg), void *arg,
+		      struct err *err);
 void attachments_close_handles(struct attachments *a);
 void attachments_done(struct attachments *a);
 

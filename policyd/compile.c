@@ -24,7 +24,7 @@
  *
  * Overlapping intervals multiply: 3,000 rules of 80 bytes, each with a block and a range inside the former's, are 6,000 unions of
  * up to 3,000 blocks (seen: 20 s and 500 MB, and every other pod's changes wait). Who writes such policies closes the pods that they
- * select, and nobody else: beyond a bound a profile allows nothing, and it is told.
+ * select, and nobody else: beyond a bound a profile allows nothing, and it is told. Thousands of separate ports are bounded likewise.
  *
  * What nobody understands adds nothing: a peer of no known kind makes no term, and a rule that has only such peers is a
  * product with the empty set.
@@ -37,6 +37,7 @@
 
 #define PROFILE_GROUPS_MAX 1000   /* unions that are made; the kernel finds a set by its name one by one: 10,000 take it 40 s */
 #define PROFILE_PARTS_MAX 500000 /* peers in all of them */
+#define PROFILE_ENTRIES_MAX 2000 /* port intervals: the kernel takes 40 ms for as many ranges, and 7 s for 30,000 */
 
 /* One interval of ports of a rule that is in `rules`. */
 struct edge {
@@ -53,7 +54,7 @@ struct wanted {
 	bool portless_everyone;
 	struct part_list endpoints;
 	struct term *anyone; /* a reference, if endpoints have it */
-	size_t groups, parts; /* what the sweep has cost */
+	size_t groups, parts, entries; /* what the sweep has cost */
 };
 
 static void add_terms(struct part_list *l, const struct term_list *terms)
@@ -177,7 +178,7 @@ static bool sweep_is_resolved(const struct sweep *s)
 
 static bool is_too_large(const struct wanted *w)
 {
-	return w->groups > PROFILE_GROUPS_MAX || w->parts > PROFILE_PARTS_MAX;
+	return w->groups > PROFILE_GROUPS_MAX || w->parts > PROFILE_PARTS_MAX || w->entries > PROFILE_ENTRIES_MAX;
 }
 
 /* The group of the active rules, of which there are some, and the portless peers; NULL: everyone. */
@@ -237,6 +238,7 @@ static void sweep(struct cluster *c, struct wanted *w, struct profile *p)
 		/* every edge at one port is passed before the interval that begins there is judged */
 		if (s.active.n && w->edges.v[i + 1].at != w->edges.v[i].at)
 			emit(p, w->edges.v[i].at, w->edges.v[i + 1].at, sweep_group(c, &s, w));
+		w->entries = p->entries.n;
 	}
 	free(s.counts);
 	VEC_DONE(&s.active);
@@ -259,6 +261,9 @@ static void compile_wanted(struct cluster *c, struct wanted *w, struct profile *
 		p->open = true;
 		return;
 	}
+	w->parts = w->portless.n + w->endpoints.n;
+	if (is_too_large(w))
+		return;
 	if (w->portless.n) {
 		add_parts(&portless, &w->portless);
 		p->portless = group_get(c, GROUP_ADDRS, &portless);

@@ -126,7 +126,7 @@ static const char *policy_text(const struct local_pod *pod, enum direction d)
 	if (p->open)
 		return "open";
 	if (pod->too_large[d])
-		return "closed: its policies make too many unions of ports and peers";
+		return "closed: its policies have too many ports or unions of peers";
 	if (profile_is_empty(p))
 		return p->end == END_OBSERVE ? "observed" : "closed";
 	return p->end == END_OBSERVE ? "policy, observed" : "policy";
@@ -199,8 +199,9 @@ static cJSON *kernel_status(struct daemon *d)
 	return status;
 }
 
-static cJSON *tamper_status(const struct tamper *t)
+static cJSON *tamper_status(const struct watch *w)
 {
+	const struct tamper *t = &w->tamper;
 	cJSON *status = cJSON_CreateObject();
 
 	cJSON_AddNumberToObject(status, "foundByEvent", (double)t->by_event);
@@ -208,6 +209,7 @@ static cJSON *tamper_status(const struct tamper *t)
 	cJSON_AddNumberToObject(status, "exposedMedianMicroseconds", tamper_median_us(t));
 	cJSON_AddNumberToObject(status, "exposedMaxMicroseconds", t->max_us);
 	cJSON_AddNumberToObject(status, "unnoticedMaxMicroseconds", t->max_unnoticed_us);
+	cJSON_AddNumberToObject(status, "lastCheckMicroseconds", (double)w->check_us);
 	add_text(status, "underWay", t->open ? t->what : NULL);
 	add_text(status, "last", t->last[0] ? t->last : NULL);
 	return status;
@@ -215,7 +217,7 @@ static cJSON *tamper_status(const struct tamper *t)
 
 static cJSON *status(struct daemon *d)
 {
-	cJSON *answer = accept_request(), *pods, *unreadable;
+	cJSON *answer = accept_request(), *pods, *strays, *unreadable;
 
 	cJSON_AddBoolToObject(answer, "synced", daemon_is_synced(d));
 	add_text(answer, "node", d->node);
@@ -227,12 +229,15 @@ static cJSON *status(struct daemon *d)
 		add_text(conflist, "trouble", d->conflist.trouble[0] ? d->conflist.trouble : NULL);
 	}
 	cJSON_AddItemToObject(answer, "kernel", kernel_status(d));
-	cJSON_AddItemToObject(answer, "tampering", tamper_status(&d->watch.tamper));
+	cJSON_AddItemToObject(answer, "tampering", tamper_status(&d->watch));
 	pods = cJSON_AddArrayToObject(answer, "pods");
 	for (struct local_pod *pod = cluster_local_pods(d->cluster); pod; pod = pod->hh.next)
 		cJSON_AddItemToArray(pods, pod_status(pod));
 	cluster_each_escape(d->cluster, add_escape, cJSON_AddArrayToObject(answer, "escapes"));
 	unreadable = cJSON_AddArrayToObject(answer, "unreadable");
+	strays = cJSON_AddArrayToObject(answer, "strays");
+	for (size_t i = 0; i < d->watch.strays.told.n; i++)
+		cJSON_AddItemToArray(strays, cJSON_CreateString(d->watch.strays.told.v[i]));
 	for (size_t i = 0; i < d->attachments.unreadable.n; i++)
 		cJSON_AddItemToArray(unreadable, cJSON_CreateString(d->attachments.unreadable.v[i].error));
 	return answer;

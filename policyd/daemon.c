@@ -101,11 +101,18 @@ static void on_attachments(void *arg)
 	daemon_apply(arg);
 }
 
-static void refresh_attachments(void *arg)
+static void on_links_gone(void *arg)
 {
 	struct daemon *d = arg;
 
-	attachments_read_all(&d->attachments);
+	watch_links_gone(&d->watch);
+}
+
+static bool refresh_attachments(void *arg)
+{
+	struct daemon *d = arg;
+
+	return attachments_read_all(&d->attachments);
 }
 
 /* What no event tells: a directory that came back, a conflist that was rewritten, a lost notification. */
@@ -233,7 +240,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 	uv_loop_configure(&d->loop, UV_METRICS_IDLE_TIME);
 	code = init(d, err);
 	if (code == 0)
-		code = attachments_start(&d->attachments, &d->loop, on_attachments, d, err);
+		code = attachments_start(&d->attachments, &d->loop, on_attachments, on_links_gone, d, err);
 	if (code == 0)
 		code = watch_start(&d->watch, &d->reconcile, &d->loop, on_strangers, d, err);
 	if (code == 0)

@@ -243,6 +243,8 @@ static void print_pods(const cJSON *status)
 	print_escapes(status);
 	cJSON_ArrayForEach(unreadable, cJSON_GetObjectItem(status, "unreadable"))
 		printf("  ! %s\n", cJSON_GetStringValue(unreadable));
+	cJSON_ArrayForEach(unreadable, cJSON_GetObjectItem(status, "strays"))
+		printf("  ! %s\n", cJSON_GetStringValue(unreadable));
 }
 
 static int status_command(bool json)

@@ -26,7 +26,9 @@ struct reconcile {
 	struct epoch epoch;
 	bool built; /* the kernel holds this epoch's program */
 	bool static_changed; /* somebody edited a set of the static part, which ruleset_prove does not look at */
+	bool fixed_sets_changed; /* one of those that nobody edits: it is emptied first */
 	bool pods_unsure;    /* chains or elements of pods may be missing */
+	bool pods_unlocked;  /* pods were put without the lock: one of them may have been withdrawn meanwhile */
 	struct revoke revoke;
 	struct surroundings surroundings;
 	struct pending_pods {
@@ -37,8 +39,8 @@ struct reconcile {
 	struct reconcile_stats stats;
 	uint64_t started_us; /* of the run under way */
 	uint64_t guarded_us; /* of the last commit after which nothing was open that should not be, CLOCK_MONOTONIC */
-	/* Rereads the pod store into the cluster, before everything is built anew: somebody may have withdrawn what the model still has. */
-	void (*refresh)(void *arg);
+	/* Rereads the pod store into the cluster: somebody may have withdrawn what the model still has, or put what it has not. */
+	bool (*refresh)(void *arg); /* true if the cluster changed */
 	void *refresh_arg;
 };
 
@@ -56,6 +58,7 @@ int reconcile_run(struct reconcile *r, struct err *err);
  * Somebody changed a chain, or an element with this key of a set of pods': the pod is put whole by reconcile_restore. False: it
  * is no attached pod's.
  */
+void reconcile_suspect(struct reconcile *r, const struct local_pod *pod);
 bool reconcile_suspect_chain(struct reconcile *r, const char *chain);
 bool reconcile_suspect_element(struct reconcile *r, const void *key, size_t len);
 void reconcile_suspect_all(struct reconcile *r);
@@ -73,6 +76,8 @@ int reconcile_bar(struct reconcile *r, struct err *err);
 
 /* The static part stands and every pod is at least closed, whether or not a source is synced. */
 int reconcile_guard(struct reconcile *r, struct err *err);
+
+bool reconcile_has_addr(const struct reconcile *r, const struct addr *addr); /* is it an attached pod's? */
 
 /* The next reconcile_run builds everything anew: a stranger was at the table. */
 void reconcile_distrust(struct reconcile *r);

@@ -12,7 +12,7 @@
 #include "moat/ruleset.h"
 #include "policyd/reconcile_internal.h"
 
-static void suspect(struct reconcile *r, const struct local_pod *pod)
+void reconcile_suspect(struct reconcile *r, const struct local_pod *pod)
 {
 	struct suspect_pod s = {.restored = false};
 
@@ -26,7 +26,7 @@ static void suspect(struct reconcile *r, const struct local_pod *pod)
 void reconcile_suspect_all(struct reconcile *r)
 {
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
-		suspect(r, pod);
+		reconcile_suspect(r, pod);
 }
 
 bool reconcile_suspect_chain(struct reconcile *r, const char *chain)
@@ -35,7 +35,7 @@ bool reconcile_suspect_chain(struct reconcile *r, const char *chain)
 
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next) {
 		if (pod_owns_chain(pod->attachment, chain)) {
-			suspect(r, pod);
+			reconcile_suspect(r, pod);
 			found = true;
 		}
 	}
@@ -62,11 +62,19 @@ bool reconcile_suspect_element(struct reconcile *r, const void *key, size_t len)
 
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next) {
 		if (is_in_key(pod->attachment, key, len)) {
-			suspect(r, pod);
+			reconcile_suspect(r, pod);
 			found = true;
 		}
 	}
 	return found;
+}
+
+bool reconcile_has_addr(const struct reconcile *r, const struct addr *addr)
+{
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
+		if (attachment_has_addr(pod->attachment, addr))
+			return true;
+	return false;
 }
 
 void reconcile_forget_restored(struct reconcile *r)

@@ -31,9 +31,15 @@ static void bar_port(const struct attachment *closing, void *t)
 
 int reconcile_bar(struct reconcile *r, struct err *err)
 {
+	static const struct set_spec *const fixed[] = {&set_tunnel_protocols, &set_extensions};
 	struct txn *t = txn_new();
 	int code;
 
+	txn_add_table(t);
+	for (size_t i = 0; r->fixed_sets_changed && i < ARRAY_SIZE(fixed); i++) {
+		txn_add_set(t, fixed[i]);
+		txn_flush_set(t, fixed[i]);
+	}
 	ruleset_put(t, TABLE_INET);
 	if (cluster_tunnel_ports(r->cluster)->n)
 		ruleset_put_tunnel_ports(t, &r->nl, cluster_tunnel_ports(r->cluster), true);
@@ -42,7 +48,7 @@ int reconcile_bar(struct reconcile *r, struct err *err)
 	podstore_each_closing(bar_port, NULL, t, NULL);
 	code = reconcile_commit_locked(r, t, err);
 	if (code == 0) {
-		r->static_changed = false;
+		r->static_changed = r->fixed_sets_changed = false;
 		r->guarded_us = tamper_now_us();
 	}
 	return code;
@@ -125,6 +131,7 @@ static int ensure_pods(struct reconcile *r, struct err *err)
 		reconcile_suspect_all(r);
 		code = 0;
 	}
+	r->pods_unlocked |= lock < 0;
 	if (code == 0) {
 		r->pods_unsure = false;
 		r->guarded_us = tamper_now_us();

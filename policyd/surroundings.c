@@ -60,7 +60,6 @@ static void put_unsettled(struct txn *t, struct wanted_nodes *w, int f)
 	struct block all = {.base = zero};
 	const struct block *last = NULL;
 
-	txn_flush_set(t, &set_unsettled[f]);
 	for (size_t i = 0; i < w->pod_cidrs.n; i++) {
 		const struct block *b = &w->pod_cidrs.v[i];
 		struct addr end = addr_block_last(b);
@@ -84,9 +83,25 @@ static void prepare_tunnels(struct surroundings *s, struct txn *t, struct cluste
 	if (!cluster_take_tunnels_changed(c) && s->tunnels_stand)
 		return;
 	ports = cluster_tunnel_ports(c);
+	if (!ports->n && s->changed_by_others)
+		ports = &tunnel_ports_default;
 	if (ports->n)
 		ruleset_put_tunnel_ports(t, nl, ports, false);
 	s->tunnels_stand = true;
+	s->changed_by_others = false;
+}
+
+static void collect_all(const struct cluster *c, struct wanted_nodes *w)
+{
+	cluster_each_node(c, collect, w);
+	if (w->pod_cidrs.n)
+		qsort(w->pod_cidrs.v, w->pod_cidrs.n, sizeof(w->pod_cidrs.v[0]), by_base);
+}
+
+static void put_nodes(struct txn *t, const struct wanted_nodes *w)
+{
+	for (size_t i = 0; i < w->addrs.n; i++)
+		txn_add_element(t, &set_nodes[FAMILY_INDEX(&w->addrs.v[i])], key_of_addr(&w->addrs.v[i]), NULL);
 }
 
 void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster *c, struct nl *nl)
@@ -98,13 +113,11 @@ void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster 
 
 	if (!cluster_take_nodes_changed(c) && s->nodes_stand)
 		return;
-	cluster_each_node(c, collect, &w);
-	if (w.pod_cidrs.n)
-		qsort(w.pod_cidrs.v, w.pod_cidrs.n, sizeof(w.pod_cidrs.v[0]), by_base);
-	for (size_t i = 0; i < w.addrs.n; i++)
-		txn_add_element(t, &set_nodes[FAMILY_INDEX(&w.addrs.v[i])], key_of_addr(&w.addrs.v[i]), NULL);
+	collect_all(c, &w);
+	put_nodes(t, &w);
 	for (w.f = 0; w.f < 2; w.f++) {
 		all &= dump_elements(nl, set_nodes[w.f].name, discard_stale, &w) == 0;
+		txn_flush_set(t, &set_unsettled[w.f]);
 		put_unsettled(t, &w, w.f);
 	}
 	VEC_DONE(&w.addrs);
@@ -132,6 +145,27 @@ bool surroundings_want_known(struct surroundings *s, struct txn *t, struct clust
 	return true;
 }
 
+void surroundings_put(struct txn *t, const struct cluster *c)
+{
+	const struct tunnel_ports *ports = cluster_tunnel_ports(c)->n ? cluster_tunnel_ports(c) : &tunnel_ports_default;
+	struct wanted_nodes w = {.t = t};
+
+	for (size_t i = 0; i < ports->n; i++)
+		txn_add_element(t, &set_tunnel_ports, key_with_port((struct key){.len = 0}, ports->port[i]), NULL);
+	collect_all(c, &w);
+	put_nodes(t, &w);
+	for (int f = 0; f < 2; f++)
+		put_unsettled(t, &w, f);
+	VEC_DONE(&w.addrs);
+	VEC_DONE(&w.pod_cidrs);
+}
+
+void surroundings_put_known(const struct surroundings *s, struct txn *t)
+{
+	if (s->every_pod)
+		group_members(s->every_pod, add_known, t);
+}
+
 void surroundings_change_known(struct txn *t, const struct member_change *change)
 {
 	const struct set_spec *set = &set_known[FAMILY_INDEX(&change->member.addr)];
@@ -145,11 +179,12 @@ void surroundings_change_known(struct txn *t, const struct member_change *change
 void surroundings_distrust(struct surroundings *s)
 {
 	s->nodes_stand = s->tunnels_stand = false;
+	s->changed_by_others = true;
 }
 
 void surroundings_forget(struct surroundings *s, struct cluster *c)
 {
-	surroundings_distrust(s);
+	s->nodes_stand = s->tunnels_stand = false;
 	if (s->every_pod)
 		cluster_put_group(c, s->every_pod);
 	s->every_pod = NULL;

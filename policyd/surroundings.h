@@ -13,6 +13,7 @@
 
 struct surroundings {
 	bool nodes_stand, tunnels_stand; /* the kernel has what the model said last */
+	bool changed_by_others; /* and not only the plugin: where no conflist lists tunnel ports, the default's are put back */
 	struct group *every_pod; /* its members are in `known`; NULL while no local pod rejects */
 };
 
@@ -22,6 +23,10 @@ void surroundings_prepare(struct surroundings *s, struct txn *t, struct cluster 
 /* Queues all known pods when the first pod that rejects comes: true, and every_pod is then to be installed. */
 bool surroundings_want_known(struct surroundings *s, struct txn *t, struct cluster *c, const struct local_pod *pod);
 void surroundings_change_known(struct txn *t, const struct member_change *change);
+
+/* Queues everything that the sets of nodes and tunnels, and of known pods, should have, and nothing else: to compare. */
+void surroundings_put(struct txn *t, const struct cluster *c);
+void surroundings_put_known(const struct surroundings *s, struct txn *t);
 
 /* Somebody changed the sets of nodes or tunnels: they are put again. */
 void surroundings_distrust(struct surroundings *s);

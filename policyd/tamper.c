@@ -23,6 +23,7 @@ void tamper_found(struct tamper *t, bool by_check, uint64_t since_us, const char
 	t->open = true;
 	t->by_check = by_check;
 	t->since_us = since_us;
+	t->found_us = by_check ? tamper_now_us() : since_us; /* of an event some is put right before it is heard to its end */
 	text_escape(what, t->what, sizeof(t->what));
 	text_escape(by, t->by, sizeof(t->by));
 }
@@ -36,7 +37,7 @@ void tamper_repaired(struct tamper *t, uint64_t at_us)
 	if (!t->open)
 		return;
 	t->open = false;
-	if (at_us < t->since_us)
+	if (at_us < t->found_us)
 		return;
 	if (t->by_check)
 		t->by_checks++;

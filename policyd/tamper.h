@@ -13,7 +13,7 @@
 struct tamper {
 	bool open; /* found and not yet put right: */
 	bool by_check;
-	uint64_t since_us;
+	uint64_t since_us, found_us; /* found_us: nothing of before has put it right */
 	char what[128], by[64];
 
 	uint64_t by_event, by_checks; /* put right since start */

@@ -10,12 +10,13 @@
  *	what program.h names                                        everything is built anew
  *	the chain of an attached pod, an element with its           put again, if the pod store still has the attachment, which
  *	address or port                                             is read under the lock that ADD and DEL hold
- *	anything else                                               a new pod's, or nobody's
+ *	anything else                                               a new pod's if it was the plugin's; else everything is looked
+ *	                                                            at (check.c)
  *
  * What is not told is found by counting. Generations of the ruleset have consecutive numbers, whoever commits, and each is
  * told when it is there; ours too. A number that was not heard is a transaction that was lost (a full socket, mostly: ENOBUFS). The
  * kernel is asked for the present number now and then, which costs some microseconds whatever the size of the table; a number is
- * visible somewhat before its notifications are queued, so one that is missing is given some time.
+ * visible somewhat before its notifications are queued, so one that is missing is given some time. Then everything is looked at.
  *
  * Tables of an owner (NFT_TABLE_F_OWNER, 5.12, and NFT_TABLE_F_PERSIST, 6.9) were tried on 6.18, for `nft flush ruleset` leaves them
  * alone while the owner's socket is open. They are no use here. Nobody but the owner may then write: the plugin's batch is refused with
@@ -45,63 +46,10 @@
 #define LOCK_ATTEMPTS 25        /* plugins hold it for some milliseconds */
 #define LOCK_STUCK_MS 250
 #define AT_ONCE 4               /* pods */
+#define CHECK_PAUSE_US 800000   /* less than from look to look */
 #define STILL_ON_ITS_WAY_MS 100
 #define WAITED_US 50            /* the loop waited for an event, and did not find one that had come before */
 #define PLUGIN "moat"           /* as the kernel calls the process */
-
-static bool is_static_chain(const char *name)
-{
-	for (size_t i = 0; i < n_static_chains; i++)
-		if (!strcmp(name, static_chains[i].name))
-			return true;
-	return false;
-}
-
-static bool is_one_of(const struct set_spec *const sets[], size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(sets[i]->name, name))
-			return true;
-	return false;
-}
-
-/* Sets whose elements are pods', so that the plugin edits them too. */
-static bool is_of_pods(const char *name)
-{
-	static const struct set_spec *const sets[] = {
-		&set_ports,	  &set_bridge_ports, &set_pods[0],     &set_pods[1],      &set_own[0],	     &set_own[1],
-		&set_self[0],	  &set_self[1],      &set_open_node[0], &set_open_node[1], &map_from_pod[0], &map_from_pod[1],
-		&map_from_addr[0], &map_from_addr[1], &map_to_pod[0],   &map_to_pod[1],
-	};
-
-	return is_one_of(sets, ARRAY_SIZE(sets), name);
-}
-
-/* Sets that nobody edits. */
-static bool is_fixed(const char *name)
-{
-	static const struct set_spec *const sets[] = {&set_tunnel_protocols, &set_extensions};
-
-	return is_one_of(sets, ARRAY_SIZE(sets), name);
-}
-
-/* Sets that tell of the node's surroundings: only the daemon edits them; tunnel_ports an ADD too. */
-static bool is_of_surroundings(const char *name)
-{
-	static const struct set_spec *const sets[] = {
-		&set_nodes[0], &set_nodes[1], &set_unsettled[0], &set_unsettled[1], &set_tunnel_ports,
-	};
-
-	return is_one_of(sets, ARRAY_SIZE(sets), name);
-}
-
-/* The daemon's own, with what program.h names. */
-static bool is_known(const char *name)
-{
-	static const struct set_spec *const sets[] = {&set_known[0], &set_known[1]};
-
-	return is_one_of(sets, ARRAY_SIZE(sets), name);
-}
 
 static bool is_of_program(const struct watch *w, const char *name)
 {
@@ -150,14 +98,16 @@ static void on_pods(struct watch *w)
 /* A chain, or a rule in it. */
 static void on_chain(struct watch *w, const char *chain)
 {
-	if (is_static_chain(chain))
+	if (ruleset_has_chain(TABLE_INET, chain))
 		bar(w);
 	else if (is_of_program(w, chain))
 		w->change.rebuild = true;
 	else if (reconcile_suspect_chain(w->reconcile, chain))
 		on_pods(w);
-	else
+	else {
+		w->change.unexplained = true;
 		return;
+	}
 	note(&w->change, "change of chain", chain);
 }
 
@@ -176,17 +126,21 @@ static void on_element(const struct element *e, void *arg)
 static void on_elements(struct watch *w, const struct table_event *e)
 {
 	struct elements_heard heard = {.reconcile = w->reconcile};
+	enum set_owner owner;
+	const struct set_spec *set = ruleset_find_set(TABLE_INET, e->name, &owner);
 
-	if (is_of_pods(e->name)) {
+	if (set && owner == SETS_OF_PODS) {
 		elements_each(e->elements, on_element, &heard);
 		if (heard.matter)
 			on_pods(w);
-	} else if (is_fixed(e->name)) {
+		w->change.unexplained |= e->added;
+	} else if (set && owner == SETS_FIXED) {
+		w->reconcile->fixed_sets_changed = true;
 		bar(w);
 		heard.matter = true;
-	} else if (is_of_surroundings(e->name)) {
+	} else if (set && owner == SETS_OF_NODE) {
 		w->change.surroundings = heard.matter = true;
-	} else if (is_known(e->name) || is_of_program(w, e->name)) {
+	} else if (set || is_of_program(w, e->name)) {
 		w->change.rebuild = heard.matter = true;
 	}
 	if (heard.matter)
@@ -224,13 +178,14 @@ static void on_generation(struct watch *w, const struct table_event *e)
 	if (change.rebuild)
 		reconcile_distrust(w->reconcile);
 	w->reconcile->pods_unsure |= change.everybody;
-	if (!change.what[0])
-		return;
-	w->disturbed = true;
-	if (e->process[0])
-		snprintf(by, sizeof(by), "%s[%u]", e->process, e->pid);
+	w->disturbed |= change.what[0] != '\0';
 	if (!strcmp(e->process, PLUGIN))
 		return;
+	w->check_wanted |= change.unexplained;
+	if (!change.what[0])
+		return;
+	if (e->process[0])
+		snprintf(by, sizeof(by), "%s[%u]", e->process, e->pid);
 	if (change.surroundings) {
 		surroundings_distrust(&w->reconcile->surroundings);
 		w->wants_run = true;
@@ -286,18 +241,25 @@ static void hear(struct watch *w)
 	}
 }
 
-/* Something happened that nobody told: everything is looked at, and put anew. */
-static void check_everything(struct watch *w)
+/* Something happened that nobody told. What was not built has nothing to be compared with: then all that must stand is put. */
+static void look_at_everything(struct watch *w)
 {
-	struct err damage;
-
 	w->lost = false;
+	log_warn("notifications-lost action=check");
+	if (w->reconcile->built) {
+		watch_check(w);
+		return;
+	}
 	w->disturbed = true;
-	log_warn("notifications-lost action=rebuild");
-	if (ruleset_prove(&w->reconcile->nl, TABLE_INET, &damage) < 0)
-		tamper_found(&w->tamper, true, w->well_us, damage.text, "");
 	w->reconcile->pods_unsure = true;
-	reconcile_distrust(w->reconcile);
+}
+
+/* Whoever changes tables all the time does not keep the daemon busy: a tenth of the time at most, at large sizes too. */
+static bool may_check(const struct watch *w)
+{
+	uint64_t pause = CHECK_PAUSE_US > 10 * w->check_us ? CHECK_PAUSE_US : 10 * w->check_us;
+
+	return tamper_now_us() - w->checked_us >= pause;
 }
 
 static void on_again(uv_timer_t *timer);
@@ -306,8 +268,12 @@ static void act(struct watch *w)
 {
 	struct reconcile *r = w->reconcile;
 
-	if (w->lost)
-		check_everything(w);
+	if (may_check(w)) {
+		if (w->lost)
+			look_at_everything(w);
+		else if (w->check_wanted && r->built)
+			watch_check(w);
+	}
 	if (!w->disturbed)
 		return;
 	if (!r->built || w->wants_run)
@@ -366,7 +332,16 @@ void watch_look(struct watch *w)
 	} else if (!w->lost && !w->tamper.open) {
 		w->well_us = tamper_now_us();
 	}
+	if (w->rebuilds != w->reconcile->stats.rebuilds || w->reconcile->pods_unlocked)
+		w->check_wanted = true;
+	w->rebuilds = w->reconcile->stats.rebuilds;
+	w->reconcile->pods_unlocked = false;
 	act(w);
+}
+
+void watch_links_gone(struct watch *w)
+{
+	w->check_wanted |= w->strays.told.n > 0;
 }
 
 void watch_settled(struct watch *w)
@@ -453,6 +428,7 @@ void watch_close_handles(struct watch *w)
 
 void watch_done(struct watch *w)
 {
+	strays_done(&w->strays);
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "policyd/reconcile.h"
+#include "policyd/strays.h"
 #include "policyd/tamper.h"
 
 /* The transaction that is being heard, until its generation's number ends it and says whose it was. */
@@ -16,6 +17,7 @@ struct heard_change {
 	bool surroundings; /* sets of nodes or tunnels were */
 	size_t pods;      /* single pods were, so many */
 	bool everybody;   /* every pod was */
+	bool unexplained; /* something was added that no known pod has, or may not have */
 	char what[128]; /* the first thing that matters, or the table; "": nothing did */
 };
 
@@ -28,10 +30,14 @@ struct watch {
 	bool started;
 	struct reconcile *reconcile; /* not owned */
 	struct tamper tamper;
+	struct strays strays;
 	struct heard_change change;
 	bool disturbed; /* something was heard that is to be put right, */
 	bool wants_run; /* by reconcile_run */
 	bool lost;      /* something was not heard */
+	bool check_wanted; /* by the next look */
+	uint64_t rebuilds, checked_us; /* of the reconciliation, and the time, when everything was looked at last, */
+	uint64_t check_us;             /* and how long that took */
 	uint32_t heard;    /* the last generation that was heard of, */
 	uint32_t expected; /* and one that exists */
 	uint64_t well_us;  /* when nothing was amiss for the last time, for what no event tells */
@@ -48,6 +54,12 @@ void watch_done(struct watch *w);
 
 /* Now and then: was every transaction heard of? Costs one small question to the kernel. */
 void watch_look(struct watch *w);
+
+/* The whole look at everything, at once. */
+void watch_check(struct watch *w);
+
+/* Interfaces have gone: what was a stray because its link was there may be none now. */
+void watch_links_gone(struct watch *w);
 
 /* After a reconcile_run that went well: what was found is put right. */
 void watch_settled(struct watch *w);

@@ -75,7 +75,7 @@ bool rundir_has(const char *below)
 static int count_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
-	if (type != FTW_D && strcmp(path + ftw->base, "lock") != 0)
+	if (type != FTW_D && strcmp(path + ftw->base, "lock") != 0 && strcmp(path + ftw->base, "proof") != 0)
 		counted++;
 	return 0;
 }

@@ -18,7 +18,7 @@ char *rundir_path(const char *below);                    /* the path in it; call
 void rundir_write(const char *below, const char *text);  /* a file; its directory is there */
 char *rundir_read(const char *below);                    /* its text; caller frees */
 bool rundir_has(const char *below);                      /* anything, a dangling link too */
-size_t rundir_count(void);                               /* entries that are not directories, at any depth, but for the lock */
+size_t rundir_count(void);                               /* entries that are not directories, at any depth, but for lock and proof */
 
 /* An attachment net/<id>:eth0 with one address (NULL: none) at a port; attachment_free. */
 struct attachment *rundir_attachment(const char *id, const char *port, const char *address);

@@ -275,6 +275,11 @@ static bool loop_until(uv_loop_t *loop, const unsigned *count, unsigned wanted)
 	return *count >= wanted;
 }
 
+static void on_links_gone(void *arg)
+{
+	(void)arg;
+}
+
 START_TEST(store_is_followed_on_the_loop)
 {
 	unsigned changes = 0;
@@ -285,7 +290,7 @@ START_TEST(store_is_followed_on_the_loop)
 	put("one", "veth1", "10.0.0.1");
 	start();
 	uv_loop_init(&loop);
-	ck_assert_int_eq(attachments_start(&a, &loop, on_changed, &changes, &err), 0);
+	ck_assert_int_eq(attachments_start(&a, &loop, on_changed, on_links_gone, &changes, &err), 0);
 	put("two", "veth2", "10.0.0.2");
 	ck_assert(loop_until(&loop, &changes, 1));
 	ck_assert_ptr_nonnull(known("two"));

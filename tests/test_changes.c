@@ -22,9 +22,10 @@ static struct reconcile r;
 static struct nl nl;
 static struct err err;
 
-static void refresh(void *arg)
+static bool refresh(void *arg)
 {
 	(void)arg;
+	return false;
 }
 
 static void run(void)

@@ -320,6 +320,26 @@ START_TEST(an_unreadable_attachment_is_recovered_from_the_index)
 }
 END_TEST
 
+START_TEST(entries_of_nobody_are_swept_from_the_index)
+{
+	CLEAN_FREE char *lost = rundir_path(STATE);
+	struct attachment *b;
+
+	put("a", "veth1", "10.1.0.11");
+	put("b", "veth2", "10.1.0.12");
+	put("c", "veth3", "10.1.0.13");
+	b = rundir_attachment("b", "veth2", NULL); /* whose addresses stay in the index */
+	ck_assert_int_eq(podstore_mark_closing(b, &err), 0);
+	attachment_free(b);
+	ck_assert_int_eq(unlink(lost), 0);
+	ck_assert_uint_eq(podstore_sweep(), 2);
+	ck_owner_of_addr("10.1.0.11", NULL);
+	ck_owner_of_addr("10.1.0.12", "net/b:eth0");
+	ck_owner_of_addr("10.1.0.13", "net/c:eth0");
+	ck_assert_uint_eq(podstore_sweep(), 0);
+}
+END_TEST
+
 static const char *const no_keys[] = {"", "net", "net/a", "/a:eth0", "net/:eth0", "net/a:", "../a:eth0", "net/..:eth0", "net/a/b:eth0",
 				      "net/a:../x", "net/a:eth0\n", "n\033t/a:eth0", "net/a:0123456789abcdef"};
 
@@ -562,6 +582,7 @@ int main(void)
 	tcase_add_test(tc, a_huge_file_is_an_error);
 	tcase_add_loop_test(tc, a_wrong_field_is_an_error, 0, ARRAY_SIZE(wrong_fields));
 	tcase_add_test(tc, an_unreadable_attachment_is_recovered_from_the_index);
+	tcase_add_test(tc, entries_of_nobody_are_swept_from_the_index);
 	tcase_add_loop_test(tc, what_is_no_key_opens_no_path, 0, ARRAY_SIZE(no_keys));
 	tcase_add_test(tc, the_longest_names_fit_and_longer_ones_are_refused);
 	tcase_add_test(tc, a_full_disk_leaves_nothing_behind);

@@ -17,9 +17,10 @@ static struct attachment *pod;
 static struct nl nl;
 static struct err err;
 
-static void refresh(void *arg)
+static bool refresh(void *arg)
 {
 	(void)arg;
+	return false;
 }
 
 /* A pod that the plugin has closed and the daemon has taken. */

@@ -11,6 +11,8 @@ struct element {
 	const void *key, *key_end; /* key_end NULL: a single key */
 	uint16_t key_len, key_end_len;
 	uint32_t flags;    /* NFT_SET_ELEM_* */
+	const void *data;  /* of a map to values, else NULL */
+	uint16_t data_len;
 	int32_t verdict;   /* NFT_GOTO, NF_ACCEPT …; 0 without one */
 	const char *chain; /* of a goto or jump, else "" */
 };

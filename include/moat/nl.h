@@ -6,7 +6,6 @@
 #include "moat/err.h"
 
 struct nlmsghdr;
-struct nlattr;
 
 struct nl {
 	int fd;
@@ -48,8 +47,5 @@ int nl_dump(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg);
  * for nl_open. Returns what fn did, 0 at the end of the dump, or a negative errno. A change meanwhile may be seen half.
  */
 int nl_dump_beginning(int bus, struct nlmsghdr *nlh, nl_message_fn fn, void *arg);
-
-/* The text of an attribute, in place; "" if it is not terminated. */
-const char *nl_attr_text(const struct nlattr *attr);
 
 #endif

@@ -9,6 +9,7 @@
  *   <dir>/macs/<MAC>                              the same for MAC addresses of pods that are ports of a bridge
  *   <dir>/bridges/<bridge>                        what was there before moat used the bridge (bridge.h)
  *   <dir>/closing/<network>/<containerID>:<ifname>  an attachment after DEL whose link may still be there
+ *   <dir>/proof                                   the last proof that the static rules stand (core/proof.c)
  *   <dir>/lock                                    flock of moat's own writers
  *   <dir>/policyd.sock                            the daemon's socket
  *
@@ -56,6 +57,12 @@ int podstore_recover(const char *key, struct attachment **ret, struct err *err);
 int podstore_mark_closing(const struct attachment *a, struct err *err);
 /* The link is gone: forgets it, wherever it is, with the index links that are still its own. Idempotent. */
 int podstore_remove(const struct attachment *a, struct err *err);
+
+/*
+ * Takes entries out of the index whose attachment has no state file anywhere, and returns how many. Under the lock: a writer puts the
+ * state file first, but between a look and a removal another may have taken the entry.
+ */
+size_t podstore_sweep(void);
 
 /* Key of the owner of an address, a port, a MAC (caller frees); NULL: nobody. */
 char *podstore_owner_of_addr(const struct addr *addr);

@@ -16,8 +16,9 @@
 #include "moat/txn.h"
 
 void rule_begin(struct txn *t, const char *chain); /* appends to chain */
+/* Ends the rule with a tag as user data: a hash of its own expressions, by which a dump tells that the rule still stands. */
 void rule_end(struct txn *t);
-/* rule_end with a tag: a hash of the rule's own expressions as user data, by which a dump proves that the rule still stands. chain: static text. */
+/* The same for the static part, whose tags are remembered for ruleset_prove. chain: static text. */
 void rule_end_tagged(struct txn *t, const char *chain);
 /* Reads the tag of a dumped rule's user data; false if it has none. */
 bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret);

@@ -81,6 +81,17 @@ void ruleset_put(struct txn *t, enum table table);
  */
 void ruleset_put_tunnel_ports(struct txn *t, struct nl *nl, const struct tunnel_ports *wanted, bool rewritten);
 
+/* Whose elements a static set has, and so who edits it. */
+enum set_owner {
+	SETS_OF_PODS,  /* put and taken with a pod: the plugin, and the daemon */
+	SETS_OF_NODE,  /* nodes, ranges, tunnels: the daemon; tunnel_ports an ADD too */
+	SETS_OF_PEERS, /* known: the daemon */
+	SETS_FIXED,    /* nobody */
+};
+/* The static set of this name; NULL if there is none, or if its elements come and go by themselves (revoked). */
+const struct set_spec *ruleset_find_set(enum table table, const char *name, enum set_owner *ret_owner);
+bool ruleset_has_chain(enum table table, const char *name); /* is it one of the static part? */
+
 /*
  * Does the static part of the table stand as ruleset_put writes it: base chains hooked, every rule in its place? 0: yes. -ENOENT: no
  * table. -EBADMSG: something differs; err names the chain. Cost: one dump's beginning, and one small dump per static chain only when

@@ -54,6 +54,7 @@ words_fill()
 	[[ $FILLED != *@* ]] || fail "no such name: $FILLED"
 }
 
+declare -A GATEWAY # of who has sent yet
 # The MAC at the other end of a pod's or host's link, as its default route has it.
 gateway_mac() # NAME
 {
@@ -98,6 +99,7 @@ stage_words()
 {
 	local name
 	WORD=()
+	GATEWAY=()
 	for name; do
 		words_of "$name"
 	done
@@ -178,7 +180,7 @@ attacks_send()
 		ROUND=$((ROUND + 1))
 		words_fill 6 "eth / ip src=@$from dst=@gateway hops=255 / nd target=@gateway slla=@$from.mac / token nd"
 		echo "$ROUND $FILLED" >>"$file"
-		probe_in "$from" craft --gateway "$(gateway_mac "$from")" --lines <"$file"
+		probe_in "$from" craft --gateway "${GATEWAY[$from]:=$(gateway_mac "$from")}" --lines <"$file"
 		wait_until 5 grep -qx "arrived $ROUND" "$CAPTURE_OUT" || fail "what $from sends does not come to an end"
 		rm "$file"
 	done

@@ -12,7 +12,7 @@ leftovers()
 	keep=$(printf '%s|' "${TOPOLOGY_LINKS[@]}")
 	ip -o link show type veth | awk -F'[: @]+' '{ print $2 }' | grep -vxE "${keep%|}" | sed 's/^/link /' || true
 	if [ -d "$dir" ]; then
-		find "$dir" \( -type f -o -type l \) ! -name lock -printf 'file %p\n'
+		find "$dir" \( -type f -o -type l \) ! -name lock ! -name proof -printf 'file %p\n'
 	fi
 	nft list tables | grep -vx 'table inet moat' || true
 	if nft list table inet moat >$T/table 2>/dev/null; then

@@ -27,7 +27,7 @@
 #include "netns-tests/probing/craft.h"
 #include "netns-tests/probing/probe.h"
 
-enum { SOCKETS_MAX = 2048, ENDS_MAX = 16, TOKENS_MAX = 4096, TOKENS_TOLD = 4000 };
+enum { SOCKETS_MAX = 2048, ENDS_MAX = 16, TOKENS_MAX = 8192, TOKENS_TOLD = 4000 };
 
 struct capture {
 	struct pollfd fds[SOCKETS_MAX];

@@ -60,7 +60,4 @@ uint8_t *packet_append(struct packet *p, const void *data, size_t len); /* data 
 void packet_put16(struct packet *p, size_t at, uint16_t value);
 const struct layer *packet_next(const struct packet *p, const struct layer *l); /* NULL: it is the last */
 
-uint32_t checksum_add(uint32_t sum, const void *data, size_t len);
-uint16_t checksum_fold(uint32_t sum); /* host order */
-
 #endif

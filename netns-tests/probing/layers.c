@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all layers need: their keys, the bytes of the packet, the checksum, the token. */
+/* What all layers need: their keys, the bytes of the packet, the token. */
 #include "netns-tests/probing/craft.h"
 
 #include <arpa/inet.h>
@@ -68,22 +68,6 @@ void packet_put16(struct packet *p, size_t at, uint16_t value)
 const struct layer *packet_next(const struct packet *p, const struct layer *l)
 {
 	return l + 1 < p->layers + p->n_layers ? l + 1 : NULL;
-}
-
-uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
-{
-	const uint8_t *bytes = data;
-
-	for (size_t i = 0; i < len; i++)
-		sum += i & 1 ? bytes[i] : (uint32_t)bytes[i] << 8;
-	return sum;
-}
-
-uint16_t checksum_fold(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
 }
 
 static const char mark[4] = "MOAT";

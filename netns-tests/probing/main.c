@@ -25,6 +25,8 @@ static const struct mode {
 	{ "craft", probe_craft, "[--dev IF] [--gateway MAC] [--token N] [--count N] LAYER [KEY=VALUE]... [/ LAYER...]... | --lines" },
 	{ "capture", probe_capture, "NAME=NETNS|NAME:NETNS..." },
 	{ "mroute", probe_mroute, "IF... -- GROUP SOURCE IF [SOURCE IF]..." },
+	{ "offload", probe_offload, "IF on|off" },
+	{ "links", probe_links, "INDEX NAME" },
 	{ "first", probe_first, "ADDR PORT [ADDR PORT]..." },
 	{ "leak-paths", probe_leak_paths, "LEDGER < lines: FROM TO syn|ack|udp|echo|fragments SADDR DADDR PORT RATE EXPECTATION [steady]" },
 	{ "leak-set", probe_leak_set, "LEDGER off|deny|allow|either|opening PATTERN..." },

@@ -43,6 +43,8 @@ int probe_ear(int argc, char **argv);
 int probe_craft(int argc, char **argv);
 int probe_capture(int argc, char **argv);
 int probe_mroute(int argc, char **argv);
+int probe_offload(int argc, char **argv);
+int probe_links(int argc, char **argv);
 int probe_first(int argc, char **argv);
 int probe_leak_paths(int argc, char **argv);
 int probe_leak_set(int argc, char **argv);
@@ -62,7 +64,10 @@ unsigned long probe_number(const char *text, unsigned long max);
 struct endpoint probe_endpoint(const char *addr, const char *port);
 void probe_print_addr(const struct sockaddr_in6 *from, char *out, size_t size); /* v4-mapped as IPv4 */
 
-/* checksum.c: of an ICMP, TCP or UDP message whose checksum is 0. from and to NULL: no pseudo header (ICMP of IPv4). */
+/* checksum.c: sums of 16-bit words, and what goes into the packet, in host order; */
+uint32_t checksum_add(uint32_t sum, const void *data, size_t len);
+uint16_t checksum_fold(uint32_t sum);
+/* of an ICMP, TCP or UDP message whose checksum is 0. from and to NULL: no pseudo header (ICMP of IPv4). */
 uint16_t probe_checksum(const struct endpoint *from, const struct endpoint *to, uint8_t protocol, const void *data, size_t len);
 
 uint64_t probe_now_ms(void);

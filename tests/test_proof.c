@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The record of the last proof, against the real kernel, each test in a user and network namespace of its own. */
+#include <check.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "moat/pod.h"
+#include "moat/podstore.h"
+#include "moat/proof.h"
+#include "moat/ruleset.h"
+#include "tests/rundir.h"
+
+static struct nl nl;
+static struct err err;
+static struct attachment *pod;
+
+static void close_pod(void)
+{
+	ck_assert_int_eq(podstore_put(pod, &err), 0);
+	ck_assert_msg(pod_close(pod, NULL, 0, &err) == 0, "%s", err.text);
+}
+
+/* Two: the first one finds no ruleset, the second one takes the first one's word. */
+static void setup(void)
+{
+	rundir_leave_host();
+	rundir_make();
+	ck_assert_int_eq(podstore_init(&err), 0);
+	ck_assert_int_eq(nl_open(&nl, NETLINK_NETFILTER, &err), 0);
+	pod = rundir_attachment("a", "veth0", "10.1.0.2");
+	close_pod();
+	close_pod();
+}
+
+static void teardown(void)
+{
+	attachment_free(pod);
+	nl_close(&nl);
+	rundir_remove();
+}
+
+static bool is_recorded(void)
+{
+	struct proof p;
+
+	proof_begin(&p, &nl, true);
+	return p.now.static_part != 0;
+}
+
+static void stranger_flushes(const char *chain)
+{
+	struct txn *t = txn_new();
+
+	txn_flush_chain(t, chain);
+	ck_assert_msg(txn_commit(t, &nl, &err) == 0, "%s", err.text);
+	txn_free(t);
+}
+
+START_TEST(pods_that_come_and_go_hand_the_record_on)
+{
+	ck_assert(is_recorded());
+	ck_assert_int_eq(pod_withdraw(pod, &err), 0);
+	ck_assert(is_recorded());
+	ck_assert_int_eq(pod_release_port(pod, &err), 0);
+	ck_assert(is_recorded());
+	close_pod();
+	ck_assert(is_recorded());
+}
+END_TEST
+
+START_TEST(strangers_commit_ends_the_record)
+{
+	stranger_flushes("open");
+	ck_assert(!is_recorded());
+	ck_assert_int_eq(ruleset_prove(&nl, TABLE_INET, &err), -EBADMSG);
+	close_pod();
+	ck_assert_int_eq(ruleset_prove(&nl, TABLE_INET, &err), 0);
+	ck_assert(is_recorded());
+}
+END_TEST
+
+START_TEST(strangers_commit_before_ours_is_not_handed_on)
+{
+	struct proof p;
+	struct txn *t = txn_new();
+
+	proof_begin(&p, &nl, true);
+	ck_assert_uint_ne(p.now.static_part, 0);
+	stranger_flushes("forward");
+	pod_put_target(t, pod, INGRESS, CHAIN_DENY_INGRESS);
+	ck_assert_msg(txn_commit(t, &nl, &err) == 0, "%s", err.text);
+	txn_free(t);
+	proof_keep(&p);
+	ck_assert(!is_recorded());
+}
+END_TEST
+
+START_TEST(withdrawal_after_a_strangers_commit_records_nothing)
+{
+	stranger_flushes("forward");
+	ck_assert_int_eq(pod_withdraw(pod, &err), 0);
+	ck_assert(!is_recorded());
+}
+END_TEST
+
+START_TEST(record_of_other_rules_is_not_believed)
+{
+	struct proof p;
+
+	proof_begin(&p, &nl, true);
+	p.now.static_part ^= 1; /* what another version would have written */
+	stranger_flushes("forward");
+	ck_assert_int_eq(proof_make(&p, &err), -EBADMSG);
+}
+END_TEST
+
+START_TEST(record_of_another_namespace_is_not_believed)
+{
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	nl_close(&nl);
+	ck_assert_int_eq(nl_open(&nl, NETLINK_NETFILTER, &err), 0);
+	for (int i = 0; i < 8; i++) { /* past the count that was recorded */
+		ck_assert(!is_recorded());
+		struct txn *t = txn_new();
+
+		if (i % 2)
+			txn_delete_table(t);
+		else
+			txn_add_table(t);
+		ck_assert_int_eq(txn_commit(t, &nl, &err), 0);
+		txn_free(t);
+	}
+}
+END_TEST
+
+START_TEST(torn_short_and_foreign_records_are_none)
+{
+	CLEAN_FREE char *path = rundir_path("proof");
+	FILE *f = fopen(path, "r+");
+
+	ck_assert(f && fseek(f, offsetof(struct proof_record, static_part), SEEK_SET) == 0 && fputc(0x5a, f) == 0x5a && fclose(f) == 0);
+	ck_assert(!is_recorded());
+	close_pod();
+	ck_assert(is_recorded());
+	ck_assert_int_eq(truncate(path, 20), 0);
+	ck_assert(!is_recorded());
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(symlink("/etc/passwd", path), 0);
+	close_pod();
+	ck_assert(!is_recorded());
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("proof");
+	TCase *tcase = tcase_create("proof");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, pods_that_come_and_go_hand_the_record_on);
+	tcase_add_test(tcase, strangers_commit_ends_the_record);
+	tcase_add_test(tcase, strangers_commit_before_ours_is_not_handed_on);
+	tcase_add_test(tcase, withdrawal_after_a_strangers_commit_records_nothing);
+	tcase_add_test(tcase, record_of_other_rules_is_not_believed);
+	tcase_add_test(tcase, record_of_another_namespace_is_not_believed);
+	tcase_add_test(tcase, torn_short_and_foreign_records_are_none);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_set_fork_status(runner, CK_FORK); /* namespaces are left by ending the process */
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}

@@ -13,16 +13,19 @@
 #include "attr_internal.h"
 
 #define DUMP_ATTEMPTS 100 /* at a thousand commits a second one dump of a small chain in a hundred is interrupted */
+#define MEMORY_ATTEMPTS 3 /* the kernel had no memory for an answer, and may have some now */
 #define PARKED_MAX 64 /* a run of the plugin opens some ten; beyond that they are closed at once */
 #define ANSWER_BYTES 32768 /* one datagram of a dump: the kernel makes none larger, whatever the reader's buffer */
 
-int nl_open(struct nl *nl, int bus, struct err *err)
+/* portid 0: the kernel gives one */
+static int open_as(struct nl *nl, int bus, uint32_t portid, struct err *err)
 {
 	static const int on = 1;
-	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
+	struct sockaddr_nl self = {.nl_family = AF_NETLINK, .nl_pid = portid};
 	socklen_t len = sizeof(self);
 
 	nl->seq = 0;
+	nl->bus = bus;
 	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, bus);
 	if (nl->fd < 0)
 		return err_errno(err, errno, "netlink socket of bus %d", bus);
@@ -35,6 +38,11 @@ int nl_open(struct nl *nl, int bus, struct err *err)
 	nl->portid = self.nl_pid;
 	setsockopt(nl->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)); /* errors need not repeat the message that failed */
 	return 0;
+}
+
+int nl_open(struct nl *nl, int bus, struct err *err)
+{
+	return open_as(nl, bus, 0, err);
 }
 
 /* The process' own, since every user of a socket closes it; written by nl_park and nl_close only. */
@@ -102,6 +110,18 @@ void nl_leave(void)
 	close(gone[1]);
 }
 
+/*
+ * A socket that has lost a part of an answer may still be in the middle of it, and would refuse the next dump (-EBUSY). The new one
+ * has its name, by which notifications are known as our own; one that is put aside keeps it.
+ */
+static int reopen(struct nl *nl)
+{
+	uint32_t portid = parked.on ? 0 : nl->portid;
+
+	nl_close(nl);
+	return open_as(nl, nl->bus, portid, NULL);
+}
+
 /* partial: fn's word ends the reading, not only the listening. */
 static int read_answer(struct nl *nl, const struct nlmsghdr *question, bool partial, nl_message_fn fn, void *arg)
 {
@@ -139,12 +159,22 @@ static int read_answer(struct nl *nl, const struct nlmsghdr *question, bool part
 	}
 }
 
-int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
+static int ask(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
 {
 	nlh->nlmsg_seq = ++nl->seq;
 	if (send(nl->fd, nlh, nlh->nlmsg_len, 0) < 0)
 		return -errno;
 	return read_answer(nl, nlh, false, fn, arg);
+}
+
+int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
+{
+	int code = -ENOBUFS;
+
+	for (int attempt = 0; code == -ENOBUFS && attempt < MEMORY_ATTEMPTS; attempt++)
+		if ((attempt == 0 && nl->fd >= 0) || reopen(nl) == 0)
+			code = ask(nl, nlh, fn, arg);
+	return code;
 }
 
 struct kept {
@@ -169,11 +199,13 @@ static int keep(const struct nlmsghdr *nlh, void *arg)
 int nl_dump(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg)
 {
 	struct kept k = {0};
-	int code = -EINTR;
+	int code = -EINTR, refused = 0;
 
-	for (int attempt = 0; code == -EINTR && attempt < DUMP_ATTEMPTS; attempt++) {
+	for (int attempt = 0; (code == -EINTR || code == -ENOBUFS) && attempt < DUMP_ATTEMPTS; attempt++) {
 		k.len = 0;
-		code = nl_request(nl, nlh, keep, &k);
+		if ((code == -ENOBUFS && ++refused == MEMORY_ATTEMPTS) || ((code == -ENOBUFS || nl->fd < 0) && reopen(nl) < 0))
+			break;
+		code = ask(nl, nlh, keep, &k);
 	}
 	for (size_t at = 0; code == 0 && at < k.len;) {
 		const struct nlmsghdr *message = (const struct nlmsghdr *)(k.bytes + at);

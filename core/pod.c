@@ -310,19 +310,29 @@ static void evict_strangers(struct txn *t, struct nl *nl, const struct attachmen
 	pod_evict(t, nl, a);
 }
 
+/* Whether the static part of the table is damaged. What could not be read is no damage, and an error. */
+static int find_damage(int proof, bool *ret_damaged)
+{
+	*ret_damaged = ruleset_is_damaged(proof);
+	return *ret_damaged ? 0 : proof;
+}
+
 /*
  * The static part, what does not stand of it, and the tunnel ports of a's conflist; those need a dump only if it names some. Nobody looks at
  * table bridge for a routed pod.
  */
-static void put_static(struct txn *t, struct nl *nl, struct proof *proof, const struct attachment *a)
+static int put_static(struct txn *t, struct nl *nl, struct proof *proof, const struct attachment *a, struct err *err)
 {
 	struct rewrite rewrite = {.t = t};
 	struct bridge_record record;
-	struct err damage;
-	bool bridged = a->bridge[0];
+	bool bridged = a->bridge[0], bridge_damaged = false;
+	int code = find_damage(proof_make(proof, err), &rewrite.whole);
 
-	rewrite.whole = proof_make(proof, &damage) < 0;
-	rewrite.bridge_ready = bridged && ruleset_prove(nl, TABLE_BRIDGE, &damage) == 0;
+	if (code == 0 && bridged)
+		code = find_damage(ruleset_prove(nl, TABLE_BRIDGE, err), &bridge_damaged);
+	if (code < 0)
+		return code;
+	rewrite.bridge_ready = bridged && !bridge_damaged;
 	if (rewrite.whole)
 		ruleset_put(t, TABLE_INET);
 	if (rewrite.whole || rewrite.bridge_ready != bridged) {
@@ -338,11 +348,13 @@ static void put_static(struct txn *t, struct nl *nl, struct proof *proof, const 
 		rewrite.tunnel_ports = a->tunnel_ports;
 	if (rewrite.whole ? rewrite.tunnel_ports.n : a->tunnel_ports.n)
 		ruleset_put_tunnel_ports(t, nl, &rewrite.tunnel_ports, rewrite.whole);
+	return 0;
 }
 
+/* -ENOBUFS: the batch may have been taken, and its answer lost; all of them may be sent twice. */
 static bool worth_another_attempt(int code)
 {
-	return code == -ENOENT || code == -EEXIST || code == -EBUSY;
+	return code == -ENOENT || code == -EEXIST || code == -EBUSY || code == -ENOBUFS;
 }
 
 int pod_close(const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err)
@@ -357,7 +369,11 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 		struct proof proof;
 
 		proof_begin(&proof, &nl, attempt == 0);
-		put_static(t, &nl, &proof, a);
+		code = put_static(t, &nl, &proof, a, err);
+		if (code < 0) {
+			txn_free(t);
+			break;
+		}
 		pod_open_node(t, a, false); /* a former owner's, whom the store has forgotten */
 		if (attempt > 0)
 			evict_strangers(t, &nl, a, former, n_former);
@@ -436,7 +452,7 @@ static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const stru
 		struct txn *t = txn_new();
 
 		proof_begin(&proof, &nl, attempt == 0);
-		if (attempt > 0) /* a set that a stranger deleted, or the table meanwhile */
+		if (attempt > 0 && code != -ENOBUFS) /* a set that a stranger deleted, or the table meanwhile */
 			for (int table = TABLE_INET; table <= (a->bridge[0] ? TABLE_BRIDGE : TABLE_INET); table++)
 				ruleset_put(t, (enum table)table);
 		queue(t, &nl, a);

@@ -73,10 +73,14 @@ static int prove_hook(struct nl *nl, enum table table, const struct static_chain
 	char scratch[512];
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, table_family(table), 0, 0);
 	struct chain_hook hook = {.hook = ~0u};
+	int code;
 
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, c->name);
-	if (nl_request(nl, nlh, on_chain, &hook) < 0 || hook.hook != c->hook.hook || hook.priority != c->hook.priority)
+	code = nl_request(nl, nlh, on_chain, &hook);
+	if (code < 0 && code != -ENOENT)
+		return err_errno(err, -code, "chain %s of table %s cannot be read", c->name, table_text(table));
+	if (code < 0 || hook.hook != c->hook.hook || hook.priority != c->hook.priority)
 		return err_set(err, EBADMSG, "chain %s of table %s is not hooked as it should be", c->name, table_text(table));
 	return 0;
 }
@@ -100,6 +104,8 @@ static int prove_rules(struct nl *nl, enum table table, const char *chain, const
 	}
 	bool intact = code == 0 && !have.stranger && matched == expected && have.tags.n == expected;
 	VEC_DONE(&have.tags);
+	if (code < 0 && code != -ENOENT)
+		return err_errno(err, -code, "chain %s of table %s cannot be read", chain, table_text(table));
 	if (!intact)
 		return err_set(err, EBADMSG, "chain %s of table %s does not hold its %zu rules as moat wrote them", chain,
 			       table_text(table), expected);
@@ -181,6 +187,11 @@ struct txn *ruleset_wanted(enum table table)
 	txn_on(t, table);
 	static_parts[table].put_rules(t);
 	return t;
+}
+
+bool ruleset_is_damaged(int proof)
+{
+	return proof == -ENOENT || proof == -EBADMSG;
 }
 
 int ruleset_prove(struct nl *nl, enum table table, struct err *err)

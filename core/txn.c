@@ -213,6 +213,8 @@ static void fit_send_buffer(int fd, size_t bytes)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &want, sizeof(want)); /* sendmsg tells if this was not enough */
 }
 
+#define SEND_ATTEMPTS 3 /* the kernel had no memory for the batch */
+
 static int send_batch(struct txn *t, int fd)
 {
 	char begin[64], end[64];
@@ -233,8 +235,8 @@ static int send_batch(struct txn *t, int fd)
 	((struct nlmsghdr *)(t->bytes + offset))->nlmsg_flags |= NLM_F_ACK;
 
 	fit_send_buffer(fd, t->len);
-	while (sendmsg(fd, &msg, 0) < 0)
-		if (errno != EINTR)
+	for (int refused = 0; sendmsg(fd, &msg, 0) < 0;)
+		if (errno != EINTR && (errno != ENOBUFS || ++refused == SEND_ATTEMPTS))
 			return -errno;
 	return 0;
 }

@@ -141,11 +141,10 @@ static int ensure_pods(struct reconcile *r, struct err *err)
 
 int reconcile_guard(struct reconcile *r, struct err *err)
 {
-	struct err damage;
-	int code = 0;
+	int code = r->static_changed ? -EBADMSG : ruleset_prove(&r->nl, TABLE_INET, err);
 
-	if (r->static_changed || ruleset_prove(&r->nl, TABLE_INET, &damage) < 0) {
-		log_warn("ruleset-rewritten reason=\"%s\"", r->static_changed ? "somebody changed it" : damage.text);
+	if (ruleset_is_damaged(code)) {
+		log_warn("ruleset-rewritten reason=\"%s\"", r->static_changed ? "somebody changed it" : err->text);
 		r->pods_unsure = true;
 		code = reconcile_bar(r, err);
 	}

@@ -9,6 +9,7 @@ struct nlmsghdr;
 
 struct nl {
 	int fd;
+	int bus;
 	uint32_t seq;
 	uint32_t portid; /* who we are in notifications that our own changes cause */
 };
@@ -32,7 +33,8 @@ typedef int (*nl_message_fn)(const struct nlmsghdr *nlh, void *arg);
 /*
  * Sends one request (its seq is set here; NLM_F_ACK or NLM_F_DUMP in its flags, neither if its answer is one message) and gives every message of the answer to fn (may be
  * NULL). Returns 0, or the kernel's negative errno without a sentence: the caller knows what was asked. -EINTR: a dump was
- * interrupted by a change and is incomplete: ask again.
+ * interrupted by a change and is incomplete: ask again. Where the kernel had no memory for the answer it asks again itself, on a
+ * socket that it opens anew, so that fn may meet a message twice.
  */
 int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_message_fn fn, void *arg);
 

@@ -95,8 +95,9 @@ bool ruleset_has_chain(enum table table, const char *name); /* is it one of the 
 /*
  * Does the static part of the table stand as ruleset_put writes it: base chains hooked, every rule in its place? 0: yes. -ENOENT: no
  * table. -EBADMSG: something differs; err names the chain. Cost: one dump's beginning, and one small dump per static chain only when
- * that differs, whatever the number of pods.
+ * that differs, whatever the number of pods. Any other error: it could not be read, which says nothing about it: nobody is closed for that.
  */
 int ruleset_prove(struct nl *nl, enum table table, struct err *err);
+bool ruleset_is_damaged(int proof); /* -ENOENT or -EBADMSG */
 
 #endif

@@ -92,6 +92,13 @@ int reconcile_commit(struct reconcile *r, struct txn *t, struct err *err)
 	return reconcile_commit_locked(r, t, err);
 }
 
+void reconcile_note_exposed(struct reconcile *r, const struct local_pod *pod)
+{
+	for (size_t i = 0; i < pod->attachment->n_addrs; i++)
+		revoke_note(&r->revoke, &pod->attachment->addrs[i]);
+	r->exposed = true;
+}
+
 static void note_pods(struct reconcile *r, const struct local_pod_list *pods)
 {
 	for (size_t i = 0; i < pods->n; i++)
@@ -145,6 +152,7 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 		note_pods(r, pods);
 		if (revoke_sweep(&r->revoke, REVOKE_FRESH, r->cluster, &r->nl, &deleted, &sweep) < 0)
 			log_warn("revocation-failed error=\"%s\"", sweep.text);
+		r->exposed = false;
 		r->stats.revoked += deleted;
 		code = reconcile_clean(r, err);
 	}

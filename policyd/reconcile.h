@@ -28,6 +28,7 @@ struct reconcile {
 	bool static_changed; /* somebody edited a set of the static part, which ruleset_prove does not look at */
 	bool fixed_sets_changed; /* one of those that nobody edits: it is emptied first */
 	bool pods_unsure;    /* chains or elements of pods may be missing */
+	bool exposed;        /* pods were open until they were put again: what was connected meanwhile is for the next run to revoke */
 	bool pods_unlocked;  /* pods were put without the lock: one of them may have been withdrawn meanwhile */
 	struct revoke revoke;
 	struct surroundings surroundings;

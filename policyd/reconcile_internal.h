@@ -27,6 +27,9 @@ int reconcile_commit_locked(struct reconcile *r, struct txn *t, struct err *err)
 /* This pod is tried again by the next run. */
 void reconcile_note_pending(struct reconcile *r, const struct local_pod *pod);
 
+/* The pod was open, or may have been. */
+void reconcile_note_exposed(struct reconcile *r, const struct local_pod *pod);
+
 int reconcile_prepare(struct reconcile *r, const struct local_pod_list *pods, struct unfilled *u, struct err *err);
 /* Queues the rules of those chains; may send the first of them in parts. */
 void reconcile_fill(struct reconcile *r, struct txn *t, const struct unfilled *u);

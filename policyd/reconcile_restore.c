@@ -192,8 +192,10 @@ bool reconcile_restore(struct reconcile *r, bool lock_is_stuck)
 	} else if (n.pods.n) {
 		r->guarded_us = tamper_now_us();
 	}
-	for (size_t i = 0; i < n.pods.n; i++)
+	for (size_t i = 0; i < n.pods.n; i++) {
+		reconcile_note_exposed(r, n.pods.v[i]);
 		attachment_free(n.stored.v[i]);
+	}
 	VEC_DONE(&n.pods);
 	VEC_DONE(&n.stored);
 	for (size_t i = 0; lock >= 0 && i < r->suspects.n; i++)

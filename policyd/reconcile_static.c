@@ -50,6 +50,8 @@ int reconcile_bar(struct reconcile *r, struct err *err)
 	if (code == 0) {
 		r->static_changed = r->fixed_sets_changed = false;
 		r->guarded_us = tamper_now_us();
+		for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
+			reconcile_note_exposed(r, pod);
 	}
 	return code;
 }

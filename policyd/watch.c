@@ -284,6 +284,8 @@ static void act(struct watch *w)
 	w->attempts = w->disturbed ? w->attempts + 1 : 0;
 	if (w->disturbed)
 		uv_timer_start(&w->again, on_again, w->attempts > LOCK_ATTEMPTS ? LOCK_STUCK_MS : LOCK_RETRY_MS, 0);
+	if (r->built && r->exposed)
+		w->found(w->arg);
 	if (r->built)
 		watch_settled(w);
 }

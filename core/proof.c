@@ -140,3 +140,17 @@ void proof_keep(struct proof *p)
 	if (fd < 0 || write(fd, &p->now, sizeof(p->now)) < 0)
 		return; /* without it the next ADD proves all */
 }
+
+int proof_commit(struct txn *t, struct nl *nl, struct err *err)
+{
+	struct proof p;
+	int code;
+
+	proof_begin(&p, nl, t->tags.n == 0);
+	if (p.now.static_part)
+		txn_discard_element(t, &set_ports, key_of_port("-"), NULL); /* so that it certainly counts */
+	code = txn_commit(t, nl, err);
+	if (code == 0)
+		proof_keep(&p);
+	return code;
+}

@@ -31,6 +31,7 @@
 #include "moat/log.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
+#include "moat/proof.h"
 #include "moat/ruleset.h"
 #include "policyd/reconcile_internal.h"
 
@@ -79,7 +80,7 @@ void reconcile_distrust(struct reconcile *r)
 
 int reconcile_commit_locked(struct reconcile *r, struct txn *t, struct err *err)
 {
-	int code = txn_commit(t, &r->nl, err);
+	int code = txn_is_empty(t) ? txn_commit(t, &r->nl, err) : proof_commit(t, &r->nl, err);
 
 	txn_free(t);
 	return code;

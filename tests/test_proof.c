@@ -106,6 +106,34 @@ START_TEST(withdrawal_after_a_strangers_commit_records_nothing)
 }
 END_TEST
 
+/* Else a stranger's commit right behind it would look like ours. */
+START_TEST(commit_that_changes_nothing_counts)
+{
+	struct txn *t = txn_new();
+	struct proof before, after;
+
+	proof_begin(&before, &nl, true);
+
+	txn_add_element(t, &set_ports, key_of_port(pod->port), NULL); /* it is there */
+	ck_assert_msg(proof_commit(t, &nl, &err) == 0, "%s", err.text);
+	txn_free(t);
+	proof_begin(&after, &nl, true);
+	ck_assert_uint_ne(after.now.static_part, 0);
+	ck_assert_uint_eq(after.now.generation, before.now.generation + 1);
+}
+END_TEST
+
+START_TEST(commit_that_writes_static_rules_does_not)
+{
+	struct txn *t = txn_new();
+
+	ruleset_put(t, TABLE_INET);
+	ck_assert_msg(proof_commit(t, &nl, &err) == 0, "%s", err.text);
+	txn_free(t);
+	ck_assert(!is_recorded());
+}
+END_TEST
+
 START_TEST(record_of_other_rules_is_not_believed)
 {
 	struct proof p;
@@ -166,6 +194,8 @@ int main(void)
 	tcase_add_test(tcase, strangers_commit_ends_the_record);
 	tcase_add_test(tcase, strangers_commit_before_ours_is_not_handed_on);
 	tcase_add_test(tcase, withdrawal_after_a_strangers_commit_records_nothing);
+	tcase_add_test(tcase, commit_that_changes_nothing_counts);
+	tcase_add_test(tcase, commit_that_writes_static_rules_does_not);
 	tcase_add_test(tcase, record_of_other_rules_is_not_believed);
 	tcase_add_test(tcase, record_of_another_namespace_is_not_believed);
 	tcase_add_test(tcase, torn_short_and_foreign_records_are_none);

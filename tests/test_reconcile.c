@@ -7,6 +7,7 @@
 
 #include "moat/pod.h"
 #include "moat/podstore.h"
+#include "moat/proof.h"
 #include "moat/ruleset.h"
 #include "policyd/reconcile.h"
 #include "tests/rundir.h"
@@ -279,6 +280,17 @@ START_TEST(guarding_puts_what_is_missing_and_leaves_what_stands)
 }
 END_TEST
 
+START_TEST(what_the_daemon_commits_hands_the_proof_on)
+{
+	struct proof p;
+
+	r.built = false; /* anew, beside what stands */
+	ck_assert_msg(reconcile_run(&r, &err) == 0, "%s", err.text);
+	proof_begin(&p, &nl, true);
+	ck_assert_uint_ne(p.now.static_part, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("reconcile");
@@ -288,6 +300,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, what_the_daemon_commits_hands_the_proof_on);
 	tcase_add_test(tcase, pods_come_back_after_a_flush);
 	tcase_add_test(tcase, port_of_a_closing_attachment_comes_back_without_its_address);
 	tcase_add_test(tcase, lost_pod_is_put_whole);

@@ -208,15 +208,8 @@ static int dump_filtered(struct nl *nl, struct sweep *s)
 
 int conntrack_open(struct conntrack *ct, struct err *err)
 {
-	int code;
-
-	ct->dumper.fd = ct->deleter.fd = -1;
-	code = nl_open(&ct->dumper, NETLINK_NETFILTER, err);
-	if (code == 0)
-		code = nl_open(&ct->deleter, NETLINK_NETFILTER, err);
-	if (code < 0)
-		conntrack_close(ct);
-	return code;
+	ct->deleter.fd = -1; /* opened by the first deletion: most ADDs have none */
+	return nl_open(&ct->dumper, NETLINK_NETFILTER, err);
 }
 
 void conntrack_close(struct conntrack *ct)
@@ -233,6 +226,8 @@ int conntrack_delete(struct conntrack *ct, const struct addr *addrs, size_t n_ad
 	uint32_t entries = n_addrs ? count_entries(&ct->dumper) : 0;
 	int code;
 
+	if (entries && ct->deleter.fd < 0 && (code = nl_open(&ct->deleter, NETLINK_NETFILTER, err)) < 0)
+		return code;
 	for (size_t i = 0; i < n_addrs; i++)
 		sorted[i] = addrs[i];
 	qsort(sorted, n_addrs, sizeof(*sorted), by_addr);

@@ -39,7 +39,7 @@ int main(int argc, char **argv)
 	if (code == 0 && !strcmp(argv[1], "put"))
 		code = put(&a, &err);
 	else if (code == 0 && (code = pod_withdraw(&a, &err)) == 0)
-		code = pod_release_port(a.port, &err);
+		code = pod_release_port(&a, &err);
 	if (code < 0)
 		fprintf(stderr, "floor: %s\n", err.text);
 	return code < 0;

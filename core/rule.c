@@ -259,6 +259,15 @@ void rule_icmp6_error(struct txn *t)
 	expr_reg_reset(t);
 }
 
+void rule_length6_at_most(struct txn *t, uint16_t bytes)
+{
+	const uint16_t limit = htons(bytes);
+
+	rule_family(t, AF_INET6);
+	expr_cmp(t, expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 4, 2), NFT_CMP_LTE, &limit, 2);
+	expr_reg_reset(t);
+}
+
 void rule_hop_limit(struct txn *t, uint8_t value)
 {
 	rule_family(t, AF_INET6);
@@ -300,9 +309,8 @@ void rule_ipv4_options(struct txn *t)
 	ipv4_plain(t, NFT_CMP_NEQ);
 }
 
-void rule_routing_header(struct txn *t)
+static void routing_header(struct txn *t, uint8_t exists)
 {
-	static const uint8_t exists = 1;
 	struct nftnl_expr *e;
 	uint32_t reg;
 
@@ -318,6 +326,16 @@ void rule_routing_header(struct txn *t)
 	expr_push(t, e);
 	expr_cmp(t, reg, NFT_CMP_EQ, &exists, 1);
 	expr_reg_reset(t);
+}
+
+void rule_routing_header(struct txn *t)
+{
+	routing_header(t, 1);
+}
+
+void rule_no_routing_header(struct txn *t)
+{
+	routing_header(t, 0);
 }
 
 void rule_daddr_multicast6(struct txn *t)
@@ -338,26 +356,16 @@ void rule_saddr_unspecified(struct txn *t)
 	expr_reg_reset(t);
 }
 
-static void link_local(struct txn *t, uint32_t offset)
+void rule_saddr_link_local(struct txn *t)
 {
 	static const uint8_t mask[] = {0xff, 0xc0}, prefix[] = {0xfe, 0x80};
 	uint32_t reg;
 
 	rule_family(t, AF_INET6);
-	reg = expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, offset, sizeof(mask));
+	reg = expr_payload(t, NFT_PAYLOAD_NETWORK_HEADER, 8, sizeof(mask));
 	expr_bitwise_and(t, reg, mask, sizeof(mask));
 	expr_cmp(t, reg, NFT_CMP_EQ, prefix, sizeof(prefix));
 	expr_reg_reset(t);
-}
-
-void rule_saddr_link_local(struct txn *t)
-{
-	link_local(t, 8);
-}
-
-void rule_daddr_link_local(struct txn *t)
-{
-	link_local(t, 24);
 }
 
 void rule_saddr_local(struct txn *t)

@@ -120,14 +120,13 @@ void rule_set_ether_daddr(struct txn *t, const char *map)
 	expr_reg_reset(t);
 }
 
-void rule_set_pkttype_host(struct txn *t)
+void rule_set_pkttype(struct txn *t, uint8_t type)
 {
-	static const uint8_t host = PACKET_HOST;
 	struct nftnl_expr *e = expr_new(t, "immediate");
 	uint32_t reg = expr_reg_take(t, 1);
 
 	expr_put_number(t, e, 4, NFTNL_EXPR_IMM_DREG, reg);
-	expr_put_bytes(t, e, NFTNL_EXPR_IMM_DATA, &host, 1);
+	expr_put_bytes(t, e, NFTNL_EXPR_IMM_DATA, &type, 1);
 	expr_push(t, e);
 	e = expr_new(t, "meta");
 	expr_put_number(t, e, 4, NFTNL_EXPR_META_KEY, NFT_META_PKTTYPE);

@@ -34,12 +34,14 @@
 #include <netinet/in.h>
 
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/netfilter_bridge.h>
 
 #include "core/ruleset_internal.h"
 #include "moat/rule.h"
 
 #define MLD2_REPORT 143 /* RFC 3810 section 5.2 */
+#define ND_MESSAGE 32   /* bytes of a solicitation or advertisement with a link-layer address (RFC 4861 section 4) */
 
 #define FAMILIES(name4, name6, value_, ...)                                                                            \
 	{                                                                                                              \
@@ -125,12 +127,18 @@ static void if_port(struct txn *t, const char *chain, bool output, const char *t
 	end_goto(t, chain, to);
 }
 
-/* oifname . ip daddr @addrs accept, both families: a packet for the pod behind this port */
+/*
+ * oifname . ip daddr @addrs accept, both families: a packet for the pod behind this port. Not by a detour: inet forward saw where it
+ * was sent to, not where a source route led it.
+ */
 static void accept_for_pod(struct txn *t, const char *chain)
 {
 	for (int f = 0; f < 2; f++) {
 		rule_begin(t, chain);
-		rule_family(t, families[f]);
+		if (f)
+			rule_no_routing_header(t);
+		else
+			rule_ipv4_without_options(t);
 		rule_load_oifname(t);
 		rule_load_daddr(t, families[f]);
 		rule_in(t, link_addrs[f].name);
@@ -162,14 +170,25 @@ static void mld(struct txn *t, const char *chain, uint8_t type)
 static void put_turn(struct txn *t)
 {
 	if_multicast(t, "turn", end_accept);
-	nd(t, "turn", ND_NEIGHBOR_SOLICIT); /* ip6 daddr != @pods6 accept: whether an unguarded neighbour is still there */
+	nd(t, "turn", ND_NEIGHBOR_SOLICIT); /* ip6 daddr != @pods6 accept: whether an unguarded neighbour is still there, and no word more */
+	rule_length6_at_most(t, ND_MESSAGE);
 	rule_load_daddr(t, AF_INET6);
 	rule_not_in(t, link_pods[1].name);
+	end_accept(t, "turn");
+	/*
+	 * From a link-local address to one: the node routes such packets back to the link they came from, and would be the way from pod to
+	 * pod. It takes what was a multicast frame, but never routes it.
+	 */
+	rule_begin(t, "turn"); /* ip6 saddr fe80::/10 ether daddr set iifname map @bridge_of_port meta pkttype set multicast accept */
+	rule_saddr_link_local(t);
+	rule_load_iifname(t);
+	rule_set_ether_daddr(t, link_bridge_of_port.name);
+	rule_set_pkttype(t, PACKET_MULTICAST);
 	end_accept(t, "turn");
 	rule_begin(t, "turn"); /* ether daddr set iifname map @bridge_of_port meta pkttype set host accept */
 	rule_load_iifname(t);
 	rule_set_ether_daddr(t, link_bridge_of_port.name);
-	rule_set_pkttype_host(t);
+	rule_set_pkttype(t, PACKET_HOST);
 	end_accept(t, "turn");
 	ruleset_always(t, "turn", rule_goto, "lost");
 }
@@ -302,6 +321,7 @@ static void put_prerouting(struct txn *t)
 	end_goto(t, "prerouting", "lost");
 	if_multicast(t, "prerouting", end_accept);
 	nd(t, "prerouting", ND_NEIGHBOR_ADVERT); /* ip6 daddr @pods6 accept: the answer to what turn let pass; to_guarded decides */
+	rule_length6_at_most(t, ND_MESSAGE);
 	rule_load_daddr(t, AF_INET6);
 	rule_in(t, link_pods[1].name);
 	end_accept(t, "prerouting");
@@ -313,7 +333,7 @@ static void put_prerouting(struct txn *t)
 		rule_begin(t, "prerouting");
 		rule_load_daddr(t, families[f]);
 		rule_set_ether_daddr(t, link_bridge_of[f].name);
-		rule_set_pkttype_host(t);
+		rule_set_pkttype(t, PACKET_HOST);
 		end_accept(t, "prerouting");
 	}
 }
@@ -380,9 +400,6 @@ static void put_output(struct txn *t)
 	mld(t, "output_guarded", MLD_LISTENER_QUERY);
 	end_accept(t, "output_guarded");
 	if_multicast(t, "output_guarded", end_drop);
-	rule_begin(t, "output_guarded"); /* only the node itself sends to the link: a router does not */
-	rule_daddr_link_local(t);
-	end_accept(t, "output_guarded");
 	ruleset_always(t, "output_guarded", rule_goto, "lost");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transactions, the ruleset and pods against the real kernel, each test in a user and network namespace of its own. */
+#include <linux/if_packet.h>
 #include <check.h>
 #include <linux/netlink.h>
 #include <signal.h>
@@ -127,7 +128,7 @@ START_TEST(one_batch_is_about_both_tables)
 	rule_begin(t, "c");
 	rule_load_iifname(t);
 	rule_set_ether_daddr(t, "numbers");
-	rule_set_pkttype_host(t);
+	rule_set_pkttype(t, PACKET_HOST);
 	rule_end(t);
 	txn_add_mapping(t, &ports, key_of_port("veth1"), key_of_ether(mac1));
 	txn_add_element(t, &numbers, number(1), NULL);

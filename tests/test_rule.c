@@ -2,6 +2,7 @@
 /* Golden bytecode: each rule phrase, the static ruleset, a pod, a profile. Needs no kernel and no privilege. */
 #include <check.h>
 #include <netinet/in.h>
+#include <linux/if_packet.h>
 #include <string.h>
 
 #include "moat/pod.h"
@@ -77,7 +78,7 @@ START_TEST(each_phrase_about_frames_has_its_bytecode)
 	PHRASE(t, rule_arp_operation(t, 2); rule_load_arp_saddr_ip(t); rule_not_in(t, "s"); rule_drop(t));
 	PHRASE(t, rule_icmp_type(t, AF_INET6, 136); rule_load_nd_target(t); rule_in(t, "s"); rule_drop(t));
 	PHRASE(t, rule_icmp_type(t, AF_INET6, 136); rule_nd_target_link_local(t); rule_drop(t));
-	PHRASE(t, rule_load_daddr(t, AF_INET); rule_set_ether_daddr(t, "m"); rule_set_pkttype_host(t); rule_accept(t));
+	PHRASE(t, rule_load_daddr(t, AF_INET); rule_set_ether_daddr(t, "m"); rule_set_pkttype(t, PACKET_HOST); rule_accept(t));
 	PHRASE(t, rule_load_iifname(t); rule_set_ether_daddr(t, "m"));
 	check_and_free(t, "phrases_link");
 }

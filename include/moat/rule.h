@@ -46,16 +46,17 @@ void rule_ct_state(struct txn *t, uint32_t mask);     /* ct state & mask != 0; C
 void rule_ct_state_not(struct txn *t, uint32_t mask); /* ct state & mask == 0 */
 void rule_icmp_type(struct txn *t, int family, uint8_t type);
 void rule_icmp6_error(struct txn *t);              /* icmpv6 type < 128 */
+void rule_length6_at_most(struct txn *t, uint16_t bytes); /* ip6 length <= bytes: without the IPv6 header */
 void rule_hop_limit(struct txn *t, uint8_t value); /* IPv6 */
 void rule_nexthdr(struct txn *t, uint8_t value);   /* of the IPv6 header */
 void rule_extension_nexthdr(struct txn *t, uint8_t value); /* of the first extension header */
 void rule_ipv4_without_options(struct txn *t);     /* ip hdrlength 5 */
 void rule_ipv4_options(struct txn *t);             /* ip hdrlength != 5 */
+void rule_no_routing_header(struct txn *t);        /* exthdr rt missing */
 void rule_routing_header(struct txn *t);           /* exthdr rt exists: wherever it stands */
 void rule_daddr_multicast6(struct txn *t);         /* ip6 daddr ff00::/8 */
 void rule_saddr_unspecified(struct txn *t);        /* ip6 saddr :: */
 void rule_saddr_link_local(struct txn *t);         /* ip6 saddr fe80::/10 */
-void rule_daddr_link_local(struct txn *t);
 void rule_saddr_local(struct txn *t);              /* fib saddr type local */
 void rule_ct_to_loopback(struct txn *t);           /* ct original ip daddr 127.0.0.0/8 */
 void rule_tcp_flags(struct txn *t, uint8_t mask, uint8_t value);     /* tcp flags & mask == value */
@@ -74,7 +75,7 @@ void rule_load_nd_target(struct txn *t);         /* neighbour solicitation, adve
 void rule_nd_target_link_local(struct txn *t);
 /* ether daddr set <what was loaded> map @map; a miss ends the rule */
 void rule_set_ether_daddr(struct txn *t, const char *map);
-void rule_set_pkttype_host(struct txn *t);
+void rule_set_pkttype(struct txn *t, uint8_t type); /* PACKET_* of linux/if_packet.h */
 
 /* NF_CT_STATE_BIT of linux/netfilter/nf_conntrack_common.h */
 #define CT_INVALID 1u

@@ -239,6 +239,17 @@ void bridge_put(struct txn *t, const struct bridge *b)
 		txn_add_element(t, &link_node[FAMILY_INDEX(&b->addrs[i])], key_of_addr(&b->addrs[i]), NULL);
 }
 
+static void put_recorded(const struct bridge_record *r, void *t)
+{
+	bridge_put(t, &r->bridge);
+}
+
+void bridge_put_table(struct txn *t)
+{
+	ruleset_put(t, TABLE_BRIDGE);
+	bridge_record_each(put_recorded, t);
+}
+
 void bridge_discard(struct txn *t, const struct bridge *b)
 {
 	txn_discard_element(t, &link_bridges, key_of_ether(b->mac), NULL);

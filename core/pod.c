@@ -183,21 +183,6 @@ struct rewrite {
 	bool bridge_ready;                /* table bridge stands, or is in the batch */
 };
 
-static void put_bridge(const struct bridge_record *r, void *arg)
-{
-	const struct rewrite *rewrite = arg;
-
-	bridge_put(rewrite->t, &r->bridge);
-}
-
-/* Table bridge moat is made when the first port of a bridge wants it. */
-static void put_bridge_table(struct rewrite *rewrite)
-{
-	ruleset_put(rewrite->t, TABLE_BRIDGE);
-	bridge_record_each(put_bridge, rewrite);
-	rewrite->bridge_ready = true;
-}
-
 /*
  * A stranger took the static part away, and elements may be gone with it: every pod of the store is closed again, with the
  * addresses that are still its own.
@@ -219,8 +204,10 @@ static void reclose(const struct attachment *a, void *arg)
 		if (owner && !strcmp(owner, key))
 			own.addrs[own.n_addrs++] = a->addrs[i];
 	}
-	if (own.bridge[0] && !rewrite->bridge_ready)
-		put_bridge_table(rewrite);
+	if (own.bridge[0] && !rewrite->bridge_ready) {
+		bridge_put_table(rewrite->t);
+		rewrite->bridge_ready = true;
+	}
 	if (rewrite->whole)
 		put_closed(rewrite->t, &own);
 	else
@@ -339,7 +326,8 @@ static int put_static(struct txn *t, struct nl *nl, struct proof *proof, const s
 		if (rewrite.whole)
 			proof_renew(proof);
 		if (bridged && !rewrite.bridge_ready)
-			put_bridge_table(&rewrite);
+			bridge_put_table(t);
+		rewrite.bridge_ready = bridged;
 		podstore_each(NULL, reclose, reclose_unreadable, &rewrite, NULL);
 	}
 	if (bridged && bridge_record_get(a->bridge, &record, NULL) == 0)

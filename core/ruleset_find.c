@@ -36,8 +36,9 @@ static const struct {
 	BOTH(link_addrs),
 	BOTH(link_pods),
 	BOTH(link_bridge_of),
-	{&link_bridges, SETS_OF_PODS},
-	BOTH(link_node),
+	{&link_bridges, SETS_OF_BRIDGES},
+	{&link_node[0], SETS_OF_BRIDGES},
+	{&link_node[1], SETS_OF_BRIDGES},
 };
 
 const struct set_spec *ruleset_find_set(enum table table, const char *name, enum set_owner *ret_owner)

@@ -57,7 +57,8 @@ bool table_event_parse(const struct nlmsghdr *nlh, struct table_event *ret)
 	if (ret->kind == TABLE_EVENT_ELEMENTS)
 		ret->elements = attr_of(nlh, sizeof(*nfg), NFTA_SET_ELEM_LIST_ELEMENTS);
 	table = attr_text(attr_of(nlh, sizeof(*nfg), NFTA_TABLE_NAME));
-	return nfg->nfgen_family == NFPROTO_INET && table && !strcmp(table, TABLE_NAME);
+	ret->table = nfg->nfgen_family == NFPROTO_BRIDGE ? TABLE_BRIDGE : TABLE_INET;
+	return (nfg->nfgen_family == NFPROTO_INET || ret->table == TABLE_BRIDGE) && table && !strcmp(table, TABLE_NAME);
 }
 
 int table_generation(struct nl *nl, uint32_t *ret)

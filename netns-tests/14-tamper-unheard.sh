@@ -53,7 +53,7 @@ is_as_before() { table >$T/now; diff -q <(sort $T/before) <(sort $T/now) >/dev/n
 unheard "a port" "delete element inet moat ports { ${PORT[b]} }"
 unheard "an address" "delete element inet moat pods { ${ADDR4[b]} }"
 unheard "a pod's way in" "delete element inet moat to_pod { ${ADDR4[b]} }"
-unheard "a pod's way out" "delete element inet moat from_pod { ${PORT[a]} . ${ADDR4[a]} }"
+unheard "a pod's way out" "delete element inet moat from_pod { $(node_link a) . ${ADDR4[a]} }"
 unheard "another verdict" "delete element inet moat to_pod { ${ADDR4[b]} }; add element inet moat to_pod { ${ADDR4[b]} : goto open }"
 unheard "what a pod says in its own name" "flush set inet moat own6"
 unheard "a pod's way to itself" "flush set inet moat self"

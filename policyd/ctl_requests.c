@@ -186,6 +186,8 @@ static cJSON *kernel_status(struct daemon *d)
 	add_text(status, "trouble", d->trouble[0] ? d->trouble : NULL);
 	cJSON_AddBoolToObject(status, "upToDate", d->reconcile.built);
 	code = ruleset_prove(&d->reconcile.nl, TABLE_INET, &damage);
+	if (code == 0 && reconcile_has_bridges(&d->reconcile))
+		code = ruleset_prove(&d->reconcile.nl, TABLE_BRIDGE, &damage);
 	cJSON_AddStringToObject(status, "ruleset", code == 0 ? "intact" : code == -ENOENT ? "absent" : damage.text);
 	cJSON_AddNumberToObject(status, "pendingPods", (double)d->reconcile.pending.n);
 	cJSON_AddNumberToObject(status, "runs", (double)stats->runs);

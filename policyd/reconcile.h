@@ -75,6 +75,9 @@ void reconcile_forget_restored(struct reconcile *r);
 /* The static part is gone or damaged: it is put, and nothing passes a pod's port that the rest does not let through. */
 int reconcile_bar(struct reconcile *r, struct err *err);
 
+/* Is any attachment, closing ones too, a port of a bridge? Then table bridge moat must stand. */
+bool reconcile_has_bridges(struct reconcile *r);
+
 /* The static part stands and every pod is at least closed, whether or not a source is synced. */
 int reconcile_guard(struct reconcile *r, struct err *err);
 

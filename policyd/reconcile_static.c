@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "moat/bridge.h"
 #include "moat/dump.h"
 #include "moat/log.h"
 #include "moat/pod.h"
@@ -29,6 +30,22 @@ static void bar_port(const struct attachment *closing, void *t)
 	pod_bar(t, &port);
 }
 
+static void note_bridge(const struct attachment *closing, void *any)
+{
+	*(bool *)any |= closing->bridge[0] != '\0';
+}
+
+bool reconcile_has_bridges(struct reconcile *r)
+{
+	bool any = false;
+
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod && !any; pod = pod->hh.next)
+		any = pod->attachment->bridge[0];
+	if (!any)
+		podstore_each_closing(note_bridge, NULL, &any, NULL);
+	return any;
+}
+
 int reconcile_bar(struct reconcile *r, struct err *err)
 {
 	static const struct set_spec *const fixed[] = {&set_tunnel_protocols, &set_extensions};
@@ -43,6 +60,8 @@ int reconcile_bar(struct reconcile *r, struct err *err)
 	ruleset_put(t, TABLE_INET);
 	if (cluster_tunnel_ports(r->cluster)->n)
 		ruleset_put_tunnel_ports(t, &r->nl, cluster_tunnel_ports(r->cluster), true);
+	if (reconcile_has_bridges(r))
+		bridge_put_table(t);
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
 		pod_bar(t, pod->attachment);
 	podstore_each_closing(bar_port, NULL, t, NULL);
@@ -145,6 +164,8 @@ int reconcile_guard(struct reconcile *r, struct err *err)
 {
 	int code = r->static_changed ? -EBADMSG : ruleset_prove(&r->nl, TABLE_INET, err);
 
+	if (code == 0 && reconcile_has_bridges(r))
+		code = ruleset_prove(&r->nl, TABLE_BRIDGE, err);
 	if (ruleset_is_damaged(code)) {
 		log_warn("ruleset-rewritten reason=\"%s\"", r->static_changed ? "somebody changed it" : err->text);
 		r->pods_unsure = true;

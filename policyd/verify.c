@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "moat/bridge.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
 #include "moat/ruleset.h"
@@ -78,6 +79,8 @@ static struct inventory *want_everything(struct reconcile *r)
 	struct txn *t = txn_new();
 
 	ruleset_put(t, TABLE_INET);
+	if (reconcile_has_bridges(r))
+		bridge_put_table(t);
 	want(inv, t, &of_static_part);
 	t = txn_new();
 	surroundings_put(t, r->cluster);
@@ -153,6 +156,8 @@ static void on_extra_element(const struct inventory_object *o, struct verificati
 		VEC_PUSH(&n->v->elements, stray);
 		return;
 	}
+	if (stray.set && owner == SETS_OF_BRIDGES)
+		return;
 	if (stray.set && owner == SETS_FIXED)
 		n->v->static_part = n->r->fixed_sets_changed = true;
 	else if (stray.set && owner == SETS_OF_NODE)
@@ -197,8 +202,10 @@ int verify(struct reconcile *r, struct verified *ret, struct err *err)
 		return err_set(err, ENOTSUP, "nothing is known of what the kernel should have");
 	inv = want_everything(r);
 	code = inventory_compare(inv, &r->nl, TABLE_INET, on_extra, on_missing, &n);
+	if (code == 0 && reconcile_has_bridges(r))
+		code = inventory_compare(inv, &r->nl, TABLE_BRIDGE, on_extra, on_missing, &n);
 	inventory_free(inv);
-	return code < 0 ? err_errno(err, -code, "read what stands in table inet moat") : 0;
+	return code < 0 ? err_errno(err, -code, "read what stands in moat's tables") : 0;
 }
 
 void verified_done(struct verified *v)

@@ -49,7 +49,8 @@
 #define CHECK_PAUSE_US 800000   /* less than from look to look */
 #define STILL_ON_ITS_WAY_MS 100
 #define WAITED_US 50            /* the loop waited for an event, and did not find one that had come before */
-#define PLUGIN "moat"           /* as the kernel calls the process */
+#define PLUGIN "moat"           /* as the kernel calls the process; */
+#define DAEMON "moat-policyd"   /* ours on another socket: what it releases */
 
 static bool is_of_program(const struct watch *w, const char *name)
 {
@@ -64,25 +65,29 @@ static void note(struct heard_change *c, const char *what, const char *name)
 		snprintf(c->what, sizeof(c->what), "%s %s", what, name);
 }
 
+/* When it was in the kernel; 0: it was not. */
+static uint64_t put_static_part(struct reconcile *r)
+{
+	struct err err;
+
+	if (reconcile_bar(r, &err) == 0)
+		return r->guarded_us;
+	log_warn("not-barred error=\"%s\" action=rebuild", err.text);
+	r->static_changed = true;
+	reconcile_distrust(r);
+	return 0;
+}
+
 /*
  * The static part was touched. It is put at the first word of it, while the stranger's transaction is still being told and so
  * holds the lock of transactions: ours is the next.
  */
 static void bar(struct watch *w)
 {
-	struct reconcile *r = w->reconcile;
-	struct err err;
-
 	if (w->change.static_part)
 		return;
 	w->change.static_part = true;
-	if (reconcile_bar(r, &err) == 0) {
-		w->change.barred_us = r->guarded_us;
-		return;
-	}
-	log_warn("not-barred error=\"%s\" action=rebuild", err.text);
-	r->static_changed = true;
-	reconcile_distrust(r);
+	w->change.barred_us = put_static_part(w->reconcile);
 }
 
 /* Pods were touched. A few are put at once, as the static part is; many in one transaction, when all of them are known. */
@@ -123,28 +128,68 @@ static void on_element(const struct element *e, void *arg)
 	heard->matter |= reconcile_suspect_element(heard->reconcile, e->key, e->key_len);
 }
 
-static void on_elements(struct watch *w, const struct table_event *e)
+static void on_elements_of_pods(struct watch *w, const struct table_event *e)
 {
 	struct elements_heard heard = {.reconcile = w->reconcile};
+
+	elements_each(e->elements, on_element, &heard);
+	w->change.unexplained |= e->added;
+	if (!heard.matter)
+		return;
+	on_pods(w);
+	note(&w->change, "change of elements of", e->name);
+}
+
+static void on_elements(struct watch *w, const struct table_event *e)
+{
 	enum set_owner owner;
 	const struct set_spec *set = ruleset_find_set(TABLE_INET, e->name, &owner);
 
 	if (set && owner == SETS_OF_PODS) {
-		elements_each(e->elements, on_element, &heard);
-		if (heard.matter)
-			on_pods(w);
-		w->change.unexplained |= e->added;
-	} else if (set && owner == SETS_FIXED) {
+		on_elements_of_pods(w, e);
+		return;
+	}
+	if (set && owner == SETS_FIXED) {
 		w->reconcile->fixed_sets_changed = true;
 		bar(w);
-		heard.matter = true;
 	} else if (set && owner == SETS_OF_NODE) {
-		w->change.surroundings = heard.matter = true;
+		w->change.surroundings = true;
 	} else if (set || is_of_program(w, e->name)) {
-		w->change.rebuild = heard.matter = true;
+		w->change.rebuild = true;
+	} else {
+		return;
 	}
-	if (heard.matter)
-		note(&w->change, "change of elements of", e->name);
+	note(&w->change, "change of elements of", e->name);
+}
+
+/*
+ * Table bridge moat: who may say what on a bridge, and no policy, so that the bar puts all of it. It goes with the last pod of any
+ * bridge, and what was heard is told apart from that when it is known who did it.
+ */
+static void on_bridge_table(struct watch *w, const struct table_event *e)
+{
+	static const char *const things[] = {
+		[TABLE_EVENT_TABLE] = "of table bridge",       [TABLE_EVENT_CHAIN] = "of bridge chain",
+		[TABLE_EVENT_RULE] = "of a rule of bridge chain", [TABLE_EVENT_SET] = "of bridge set",
+		[TABLE_EVENT_ELEMENTS] = "of elements of bridge set",
+	};
+	enum set_owner owner;
+	const struct set_spec *set = ruleset_find_set(TABLE_BRIDGE, e->name, &owner);
+
+	if (e->kind == TABLE_EVENT_ELEMENTS && set && owner == SETS_OF_PODS) {
+		on_elements_of_pods(w, e);
+		return;
+	}
+	if (e->kind == TABLE_EVENT_SET || e->kind == TABLE_EVENT_ELEMENTS) {
+		if (e->added || !set)
+			return;
+	} else if (e->kind != TABLE_EVENT_TABLE && !ruleset_has_chain(TABLE_BRIDGE, e->name)) {
+		return;
+	}
+	w->change.bridge_table = true;
+	if (!w->change.what[0])
+		snprintf(w->change.what, sizeof(w->change.what), "%s %s %s", e->added ? "change" : "deletion", things[e->kind],
+			 e->kind == TABLE_EVENT_TABLE ? TABLE_NAME : e->name);
 }
 
 /* How long the loop has waited in the poll that ends with what is handled now; needs UV_METRICS_IDLE_TIME. */
@@ -179,8 +224,10 @@ static void on_generation(struct watch *w, const struct table_event *e)
 		reconcile_distrust(w->reconcile);
 	w->reconcile->pods_unsure |= change.everybody;
 	w->disturbed |= change.what[0] != '\0';
-	if (!strcmp(e->process, PLUGIN))
+	if (!strcmp(e->process, PLUGIN) || !strcmp(e->process, DAEMON))
 		return;
+	if (change.bridge_table && reconcile_has_bridges(w->reconcile))
+		change.barred_us = put_static_part(w->reconcile);
 	w->check_wanted |= change.unexplained;
 	if (!change.what[0])
 		return;
@@ -201,6 +248,10 @@ static void on_message(struct watch *w, const struct nlmsghdr *nlh)
 
 	if (!table_event_parse(nlh, &e))
 		return;
+	if (e.table == TABLE_BRIDGE && e.kind != TABLE_EVENT_GENERATION) {
+		on_bridge_table(w, &e);
+		return;
+	}
 	switch (e.kind) {
 	case TABLE_EVENT_TABLE:
 		bar(w);

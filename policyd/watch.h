@@ -13,6 +13,7 @@
 struct heard_change {
 	bool static_part; /* was touched, and put again if barred_us says when */
 	uint64_t barred_us;
+	bool bridge_table; /* table bridge moat was, but for single pods' elements */
 	bool rebuild;     /* what the daemon has made was touched */
 	bool surroundings; /* sets of nodes or tunnels were */
 	size_t pods;      /* single pods were, so many */

@@ -97,7 +97,10 @@ void bridge_let_go(const struct attachment *a);
 int bridge_give_back(const char *name, struct err *err);
 void bridge_give_back_unused(void); /* every bridge of which that failed, or whose last attachment vanished from the store */
 
-/* Queues what table bridge moat knows of a bridge itself, or that it forgets it. */
+/* Queues table bridge moat, whole, with what it knows of every bridge of the pod store. */
+void bridge_put_table(struct txn *t);
+
+/* Queues what the table knows of a bridge itself, or that it forgets it. */
 void bridge_put(struct txn *t, const struct bridge *b);
 void bridge_discard(struct txn *t, const struct bridge *b);
 

@@ -84,6 +84,7 @@ void ruleset_put_tunnel_ports(struct txn *t, struct nl *nl, const struct tunnel_
 /* Whose elements a static set has, and so who edits it. */
 enum set_owner {
 	SETS_OF_PODS,  /* put and taken with a pod: the plugin, and the daemon */
+	SETS_OF_BRIDGES, /* with the first and the last pod of a bridge: the same; what is there too much does no harm */
 	SETS_OF_NODE,  /* nodes, ranges, tunnels: the daemon; tunnel_ports an ADD too */
 	SETS_OF_PEERS, /* known: the daemon */
 	SETS_FIXED,    /* nobody */

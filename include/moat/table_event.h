@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Notifications of nftables about table inet moat. The kernel sends those of one transaction together, while it holds the
+ * Notifications of nftables about moat's tables. The kernel sends those of one transaction together, while it holds the
  * lock of all transactions, and then the number of the generation that it made: numbers are consecutive, whoever commits,
  * so a number that is missing is a transaction that was not heard of.
  */
@@ -9,6 +9,7 @@
 
 #include "moat/elements.h"
 #include "moat/nl.h"
+#include "moat/txn.h"
 
 enum table_event_kind {
 	TABLE_EVENT_TABLE = 1,
@@ -21,6 +22,7 @@ enum table_event_kind {
 
 struct table_event {
 	enum table_event_kind kind;
+	enum table table;
 	bool added;                    /* or changed; else deleted */
 	const char *name;              /* of the chain (a rule's too) or the set; "" for others */
 	const struct nlattr *elements; /* TABLE_EVENT_ELEMENTS: for elements_each */

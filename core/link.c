@@ -80,6 +80,36 @@ int link_by_index(uint32_t index, struct link *ret, struct err *err)
 	return code < 0 ? err_errno(err, -code, "interface with index %u", index) : 0;
 }
 
+struct every_link {
+	link_fn fn;
+	void *arg;
+};
+
+static int on_every_link(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct every_link *every = arg;
+	struct link link = {0};
+
+	on_link(nlh, &link);
+	if (link.index)
+		every->fn(&link, every->arg);
+	return 0;
+}
+
+int link_each(link_fn fn, void *arg, struct err *err)
+{
+	struct every_link every = {fn, arg};
+	char scratch[256];
+	struct nl nl;
+	int code = nl_open(&nl, NETLINK_ROUTE, err);
+
+	if (code < 0)
+		return code;
+	code = nl_dump(&nl, ask_link(scratch, NLM_F_DUMP, 0), on_every_link, &every);
+	nl_close(&nl);
+	return code < 0 ? err_errno(err, -code, "list the network interfaces") : 0;
+}
+
 struct named {
 	const char *name;
 	int32_t nsid; /* whose links are asked for; -1: our own */

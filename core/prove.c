@@ -175,7 +175,8 @@ static int prove_each(struct nl *nl, enum table table, const struct txn *wanted,
 	int code = 0;
 
 	for (size_t i = 0; code == 0 && i < *part->n_chains; i++)
-		code = prove_rules(nl, table, part->chains[i].name, wanted, err);
+		if (!ruleset_is_filled(part->chains[i].name))
+			code = prove_rules(nl, table, part->chains[i].name, wanted, err);
 	return code;
 }
 

@@ -15,6 +15,9 @@
  * routing after input, with the connection of the first destination), and a router alert hands the packet to a socket of the node
  * before them.
  *
+ * A net is below: what misses both questions, and has an address of this node's pod ranges that is not the node's own, is of a pod that
+ * was started without moat. The daemon knows the ranges, and whether it is lost or only counted (policyd/net.c).
+ *
  * Input runs at 110, after IPVS (98), which turns Service packets round there; IPVS sends them through output, where there is no input
  * interface: hence map from_addr.
  *
@@ -30,6 +33,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
+#include <string.h>
 
 #define FAMILIES(name4, name6, flags_, timeout_, ...)                                                                  \
 	{                                                                                                              \
@@ -100,6 +104,8 @@ const struct static_chain static_chains[] = {
 	{CHAIN_OBSERVE_INGRESS, {0}, false},
 	{CHAIN_OBSERVE_EGRESS, {0}, false},
 	{CHAIN_OPEN, {0}, false},
+	{CHAIN_UNGUARDED, {0}, false},
+	{CHAIN_UNGUARDED_OBSERVED, {0}, false},
 	{"midstream", {0}, false},
 	{"tunnels", {0}, false},
 	{"to_node", {0}, false},
@@ -118,6 +124,8 @@ const struct static_chain static_chains[] = {
 	{"forward", {NF_INET_FORWARD, NF_IP_PRI_FILTER + 10}, true},
 	{"output", {NF_INET_LOCAL_OUT, NF_IP_PRI_FILTER + 10}, true},
 	{"input", {NF_INET_LOCAL_IN, NF_IP_PRI_NAT_SRC + 10}, true},
+	{CHAIN_RANGE_FROM, {0}, false}, /* the daemon fills these two: behind the others, where a proof does not come */
+	{CHAIN_RANGE_TO, {0}, false},
 };
 const size_t n_static_chains = ARRAY_SIZE(static_chains);
 
@@ -125,6 +133,11 @@ const struct static_part static_parts[] = {
 	[TABLE_INET] = {static_chains, &n_static_chains, put_sets, ruleset_put_rules},
 	[TABLE_BRIDGE] = {bridge_chains, &n_bridge_chains, ruleset_put_bridge_sets, ruleset_put_bridge_rules},
 };
+
+bool ruleset_is_filled(const char *chain)
+{
+	return !strcmp(chain, CHAIN_RANGE_FROM) || !strcmp(chain, CHAIN_RANGE_TO);
+}
 
 void ruleset_put(struct txn *t, enum table table)
 {
@@ -135,7 +148,8 @@ void ruleset_put(struct txn *t, enum table table)
 	part->put_sets(t);
 	for (size_t i = 0; i < *part->n_chains; i++) {
 		txn_add_chain(t, part->chains[i].name, part->chains[i].base ? &part->chains[i].hook : NULL);
-		txn_flush_chain(t, part->chains[i].name);
+		if (!ruleset_is_filled(part->chains[i].name))
+			txn_flush_chain(t, part->chains[i].name);
 	}
 	part->put_rules(t);
 	txn_on(t, TABLE_INET);

@@ -89,6 +89,22 @@ static void put_answer(struct txn *t)
 	ruleset_drop(t, "answer"); /* above the rate */
 }
 
+/* The node's own addresses are in its ranges too: gateways. As destinations they do not come here, since `input` does not ask `to`. */
+static void put_unguarded(struct txn *t)
+{
+	static const char *const chains[] = {CHAIN_UNGUARDED, CHAIN_UNGUARDED_OBSERVED};
+
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+		rule_begin(t, chains[i]); /* fib saddr type local return */
+		rule_saddr_local(t);
+		rule_return(t);
+		rule_end_tagged(t, chains[i]);
+		ruleset_count_and_log(t, chains[i], LOG_GROUP_LOST);
+	}
+	ruleset_drop(t, CHAIN_UNGUARDED);
+	ruleset_always(t, CHAIN_UNGUARDED_OBSERVED, ruleset_return, NULL);
+}
+
 void ruleset_put_ends(struct txn *t)
 {
 	ruleset_count_and_log(t, CHAIN_DENY_INGRESS, LOG_GROUP_DENIED);
@@ -105,4 +121,5 @@ void ruleset_put_ends(struct txn *t)
 	ruleset_always(t, CHAIN_OPEN, ruleset_return, NULL);
 	ruleset_count_and_log(t, "lost", LOG_GROUP_LOST);
 	ruleset_drop(t, "lost");
+	put_unguarded(t);
 }

@@ -309,9 +309,12 @@ static void put_questions(struct txn *t)
 	/* only a miss gets here; in `to` also multicast, broadcast and strangers behind a guarded port */
 	lost_if_port(t, "from", false);
 	lost_if_pod(t, "from", false);
+	ruleset_always(t, "from", rule_goto, CHAIN_RANGE_FROM);
 	lost_if_pod(t, "from_out", false);
+	ruleset_always(t, "from_out", rule_goto, CHAIN_RANGE_FROM);
 	lost_if_port(t, "to", true);
 	lost_if_pod(t, "to", true);
+	ruleset_always(t, "to", rule_goto, CHAIN_RANGE_TO);
 }
 
 /*

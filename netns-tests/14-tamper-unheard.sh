@@ -12,7 +12,10 @@ as_policy_says() { eventually allow a b 80 && eventually deny a b 81 && eventual
 chain_of() { nft list chains inet | grep -oE "$1-${PORT[$2]}-[0-9a-f]+" | head -n 1; } # i|e POD
 name_of() { nft list table inet moat | grep -oE "\b$1-[0-9a-f]+-[0-9a-f]{8}" | head -n 1; } # KIND
 checks() { grep -c 'found-by=check' "$DAEMON_LOG" || true; }
-table() { nft list table inet moat | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/; s/-[0-9a-f]{8}([ "]|$)/-EPOCH\1/g'; }
+table() # without what differs from one building to the next
+{
+	nft list table inet moat | sed -E 's/counter packets [0-9]+ bytes [0-9]+/counter/; s/-[0-9a-f]+-[0-9a-f]{8}([^0-9a-f]|$)/-NUMBER-EPOCH\1/g'
+}
 
 topology
 manifest_namespace default

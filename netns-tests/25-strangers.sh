@@ -35,18 +35,18 @@ as_policy_says
 
 step "flush ruleset"
 nft flush ruleset
-wait_until 2 nft list chain inet moat forward >/dev/null 2>&1 || fail "the table does not come back"
+wait_until 10 nft list chain inet moat forward >/dev/null 2>&1 || fail "the table does not come back"
 as_policy_says
 
 step "a static chain flushed"
 nft flush chain inet moat to
-wait_until 2 eval 'nft list chain inet moat to | grep -q vmap' || fail "chain to does not come back"
+wait_until 10 eval 'nft list chain inet moat to | grep -q vmap' || fail "chain to does not come back"
 as_policy_says
 
 step "a pod's chain flushed: empty would mean open"
 chain=$(chain_of i b)
 nft flush chain inet moat "$chain"
-wait_until 2 has_rule "$chain" || fail "the rule of $chain does not come back"
+wait_until 10 has_rule "$chain" || fail "the rule of $chain does not come back"
 as_policy_says
 
 step "a group's set flushed"
@@ -63,7 +63,7 @@ for i in {1..50}; do nft "add table inet other$i"; done
 daemon_resume
 wait_until 5 eval '(($(grep -c notifications-lost "$DAEMON_LOG") > noticed))' || fail "the daemon did not notice the overrun"
 nft flush ruleset
-wait_until 2 nft list chain inet moat forward >/dev/null 2>&1 || fail "the table does not come back"
+wait_until 10 nft list chain inet moat forward >/dev/null 2>&1 || fail "the table does not come back"
 as_policy_says
 
 step "an ADD that repairs closes every pod, and the daemon opens them again"

@@ -32,6 +32,7 @@ static void put_right(struct watch *w, const struct verified *v)
 	}
 	if (v->surroundings) {
 		surroundings_distrust(&r->surroundings);
+		net_distrust(&r->net);
 		w->wants_run = true;
 	}
 	if (v->program)

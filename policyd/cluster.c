@@ -304,6 +304,7 @@ void cluster_free(struct cluster *c)
 		free(network);
 	}
 	free(c->node);
+	VEC_DONE(&c->given_ranges);
 	VEC_DONE(&c->escapes);
 	VEC_DONE(&c->dirty);
 	VEC_DONE(&c->selecting);

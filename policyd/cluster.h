@@ -59,6 +59,8 @@ void cluster_set_incomplete(struct cluster *c, bool incomplete);
  * take_new_escapes: those that were not told yet.
  */
 void cluster_set_node(struct cluster *c, const char *name);
+/* One of the ranges of this node's pods, as the administrator knows them; pod_ranges.h says what there is without. */
+void cluster_give_pod_range(struct cluster *c, const struct block *block);
 typedef void (*cluster_escape_fn)(const struct object *pod, void *arg);
 void cluster_each_escape(const struct cluster *c, cluster_escape_fn fn, void *arg);
 void cluster_take_new_escapes(struct cluster *c, cluster_escape_fn fn, void *arg);

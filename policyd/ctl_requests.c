@@ -168,7 +168,8 @@ static void add_escape(const struct object *pod, void *list)
 static cJSON *counters_status(struct nl *nl)
 {
 	static const char *const chains[] = {CHAIN_DENY_INGRESS,   CHAIN_DENY_EGRESS,	  CHAIN_REJECT_INGRESS,
-					     CHAIN_REJECT_EGRESS, CHAIN_OBSERVE_INGRESS, CHAIN_OBSERVE_EGRESS, "lost"};
+					     CHAIN_REJECT_EGRESS, CHAIN_OBSERVE_INGRESS, CHAIN_OBSERVE_EGRESS, "lost",
+					     CHAIN_UNGUARDED,     CHAIN_UNGUARDED_OBSERVED};
 	cJSON *status = cJSON_CreateObject();
 
 	for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
@@ -198,6 +199,21 @@ static cJSON *kernel_status(struct daemon *d)
 	cJSON_AddNumberToObject(status, "connectionsRevoked", (double)stats->revoked);
 	cJSON_AddNumberToObject(status, "doubledAddresses", (double)cluster_doubled_addresses(d->cluster));
 	cJSON_AddItemToObject(status, "packets", counters_status(&d->reconcile.nl));
+	return status;
+}
+
+static cJSON *ranges_status(const struct pod_ranges *p)
+{
+	static const char *const sources[] = {
+		[RANGES_UNKNOWN] = "unknown", [RANGES_GIVEN] = "--pod-ranges", [RANGES_OF_NODE] = "the Node's podCIDRs"};
+	cJSON *status = cJSON_CreateObject(), *ranges = cJSON_AddArrayToObject(status, "ranges");
+	char text[BLOCK_TEXT_MAX];
+
+	for (size_t i = 0; i < p->blocks.n; i++)
+		cJSON_AddItemToArray(ranges, cJSON_CreateString(addr_block_text(&p->blocks.v[i], text)));
+	cJSON_AddStringToObject(status, "source", sources[p->source]);
+	cJSON_AddStringToObject(status, "unguarded", p->deny ? "lost" : "counted");
+	add_text(status, "why", p->why_not);
 	return status;
 }
 
@@ -231,6 +247,7 @@ static cJSON *status(struct daemon *d)
 		add_text(conflist, "trouble", d->conflist.trouble[0] ? d->conflist.trouble : NULL);
 	}
 	cJSON_AddItemToObject(answer, "kernel", kernel_status(d));
+	cJSON_AddItemToObject(answer, "podRanges", ranges_status(&d->reconcile.net.ranges));
 	cJSON_AddItemToObject(answer, "tampering", tamper_status(&d->watch));
 	pods = cJSON_AddArrayToObject(answer, "pods");
 	for (struct local_pod *pod = cluster_local_pods(d->cluster); pod; pod = pod->hh.next)

@@ -126,9 +126,9 @@ static void on_tick(uv_timer_t *timer)
 	changed |= conflist_read(&d->conflist, d->cluster);
 	changed |= attachments_look(&d->attachments);
 	attachments_release_closed(&d->attachments);
-	watch_look(&d->watch);
 	if (changed || d->reconcile.pending.n)
 		daemon_apply(d);
+	watch_look(&d->watch); /* the model has nothing by now that the kernel has not */
 }
 
 /* Without a source nobody knows what is allowed, but what must be closed is known. */
@@ -196,6 +196,8 @@ static int init(struct daemon *d, struct err *err)
 		return code;
 	d->cluster = cluster_new();
 	cluster_set_node(d->cluster, d->node);
+	for (size_t i = 0; i < d->options.pod_ranges.n; i++)
+		cluster_give_pod_range(d->cluster, &d->options.pod_ranges.v[i]);
 	for (int m = 0; m < MODE_COUNT; m++)
 		if (d->options.loosen[m])
 			cluster_allow_loosening(d->cluster, (enum mode)m);

@@ -16,6 +16,7 @@ struct daemon_options {
 	const char *manifests; /* directory */
 	const char *conflist;  /* file, or NULL */
 	const char *node;      /* name of the own node; NULL: the environment's NODE_NAME, else the host's */
+	VEC(struct block) pod_ranges; /* freed by whoever made it */
 	bool loosen[MODE_COUNT]; /* modes that a namespace label may loosen to */
 };
 

@@ -11,12 +11,14 @@
 static int usage(FILE *out)
 {
 	fputs("Usage: moat-policyd run --manifests DIR [--conflist FILE] [--node NAME]\n"
-	      "                        [--labels-may-loosen-to MODE]...\n"
+	      "                        [--pod-ranges CIDR]... [--labels-may-loosen-to MODE]...\n"
 	      "\n"
 	      "  --manifests DIR               follow the YAML and JSON files of DIR\n"
 	      "  --conflist FILE               follow mode, deny and tunnelPorts of its moat entry\n"
 	      "  --node NAME                   name of this node in the API, instead of NODE_NAME of the\n"
 	      "                                environment or the host's name in lower case\n"
+	      "  --pod-ranges CIDR             where this node's pods have their addresses, instead of the\n"
+	      "                                podCIDRs of its Node\n"
 	      "  --labels-may-loosen-to MODE   let namespace labels moat.cni/mode loosen to MODE too;\n"
 	      "                                without it they may only tighten\n",
 	      out);
@@ -35,12 +37,26 @@ static bool parse_mode_option(struct daemon_options *options, const char *text)
 	return true;
 }
 
+static bool parse_range_option(struct daemon_options *options, const char *text)
+{
+	struct block block;
+	struct err err;
+
+	if (addr_parse_block(text, &block, &err) < 0) {
+		fprintf(stderr, "moat-policyd: --pod-ranges: %s\n", err.text);
+		return false;
+	}
+	VEC_PUSH(&options->pod_ranges, block);
+	return true;
+}
+
 static bool parse(int argc, char **argv, struct daemon_options *ret)
 {
 	static const struct option long_options[] = {
 		{"manifests", required_argument, NULL, 'm'},
 		{"conflist", required_argument, NULL, 'c'},
 		{"node", required_argument, NULL, 'n'},
+		{"pod-ranges", required_argument, NULL, 'r'},
 		{"labels-may-loosen-to", required_argument, NULL, 'l'},
 		{0},
 	};
@@ -53,7 +69,7 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 			ret->conflist = optarg;
 		else if (option == 'n')
 			ret->node = optarg;
-		else if (option != 'l' || !parse_mode_option(ret, optarg))
+		else if (option == 'r' ? !parse_range_option(ret, optarg) : option != 'l' || !parse_mode_option(ret, optarg))
 			return false;
 	}
 	return ret->manifests && optind + 1 == argc && !strcmp(argv[optind], "run");
@@ -63,15 +79,16 @@ int main(int argc, char **argv)
 {
 	struct daemon_options options = {0};
 	struct err err;
+	int code;
 
 	if (argc == 2 && !strcmp(argv[1], "--help"))
 		return usage(stdout);
 	if (!parse(argc, argv, &options))
 		return usage(stderr);
 	signal(SIGPIPE, SIG_IGN);
-	if (daemon_run(&options, &err) < 0) {
+	code = daemon_run(&options, &err);
+	if (code < 0)
 		log_warn("not-started error=\"%s\"", err.text);
-		return 1;
-	}
-	return 0;
+	VEC_DONE(&options.pod_ranges);
+	return code < 0;
 }

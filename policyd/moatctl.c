@@ -204,6 +204,22 @@ static void print_escapes(const cJSON *status)
 	}
 }
 
+static void print_ranges(const cJSON *status)
+{
+	const cJSON *p = cJSON_GetObjectItem(status, "podRanges"), *ranges = cJSON_GetObjectItem(p, "ranges"), *range;
+	const cJSON *packets = cJSON_GetObjectItem(cJSON_GetObjectItem(status, "kernel"), "packets");
+
+	if (!cJSON_GetArraySize(ranges))
+		return;
+	printf("pod ranges");
+	cJSON_ArrayForEach(range, ranges)
+		printf(" %s", cJSON_GetStringValue(range));
+	printf(" (%s): addresses that are not guarded: %.0f packets lost, %.0f counted\n", text_of(p, "source"),
+	       number_of(packets, "unguarded"), number_of(packets, "unguarded_observed"));
+	if (*text_of(p, "why"))
+		printf("    only counted, since %s\n", text_of(p, "why"));
+}
+
 static void print_tampering(const cJSON *status)
 {
 	const cJSON *t = cJSON_GetObjectItem(status, "tampering");
@@ -267,6 +283,7 @@ static int status_command(bool json)
 			printf("conflist   %s%s%s\n", text_of(conflist, "file"), *text_of(conflist, "trouble") ? "\n  ! " : "",
 			       text_of(conflist, "trouble"));
 		print_kernel(status);
+		print_ranges(status);
 		print_tampering(status);
 		print_pods(status);
 	}

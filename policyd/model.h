@@ -185,6 +185,7 @@ struct cluster {
 	struct tunnel_ports tunnel_ports; /* the conflist's */
 	bool tunnels_changed;
 	char *node; /* the own one's name; NULL: unknown */
+	VEC(struct block) given_ranges;
 	struct subject_list escapes;
 	bool loosening[MODE_COUNT];
 	bool incomplete;

@@ -294,10 +294,16 @@ void program_delete_profile(struct txn *t, const struct profile *p, const struct
 		txn_delete_set(t, name_of("m", p->number, epoch).text);
 }
 
+const char *program_ranges_name(int f, uint32_t number, const struct epoch *epoch, char buf[CHAIN_NAME_MAX])
+{
+	memcpy(buf, name_of(f ? "r6" : "r4", number, epoch).text, CHAIN_NAME_MAX);
+	return buf;
+}
+
 bool program_owns_name(const char *name, const struct epoch *epoch, bool *ret_current)
 {
-	static const char *const kinds[] = {"p",  "m",  "gid", "gir", "gio", "ged", "ger",
-					    "geo", "a4", "a6", "b4",  "b6",  "t4",  "t6"};
+	static const char *const kinds[] = {"p",   "m",  "gid", "gir", "gio", "ged", "ger", "geo",
+					    "a4", "a6", "b4",  "b6",  "t4",  "t6",  "r4",  "r6"};
 	const char *number = strchr(name, '-'), *end;
 
 	if (!number)

@@ -13,6 +13,7 @@
  *	gid-<number>-<epoch>  group chain; i, e: direction;   a4-, a6-             its members
  *	                      d, r, o: the end it goes to     b4-, b6-             its blocks (never edited)
  *	                                                      t4-, t6-             endpoints: address . protocol . port
+ *	                                                      r4-, r6-             the node's pod ranges (net.c)
  *
  * Everything comes in two steps. First the sets and maps, and the chains, empty: the maps go to them. Then the rules, in
  * the very transaction that swaps them in: new chains are as atomic as new rules are, only sets are not, and the kernel
@@ -55,6 +56,9 @@ void program_delete_group_chain(struct txn *t, const struct group *g, unsigned v
 void program_add_profile(struct txn *t, const struct profile *p, const struct epoch *epoch);
 void program_fill_profile(struct txn *t, const struct profile *p, const struct epoch *epoch);
 void program_delete_profile(struct txn *t, const struct profile *p, const struct epoch *epoch);
+
+/* The map of the node's pod ranges (net.c). */
+const char *program_ranges_name(int f, uint32_t number, const struct epoch *epoch, char buf[CHAIN_NAME_MAX]);
 
 /* Is this the name of a chain or set that program.c makes, or made in an earlier version? *ret_current: of this epoch. */
 bool program_owns_name(const char *name, const struct epoch *epoch, bool *ret_current);

@@ -69,6 +69,7 @@ void reconcile_done(struct reconcile *r)
 		free(r->suspects.v[i].key);
 	VEC_DONE(&r->suspects);
 	surroundings_forget(&r->surroundings, r->cluster);
+	net_done(&r->net);
 	revoke_done(&r->revoke);
 	nl_close(&r->nl);
 }
@@ -121,6 +122,7 @@ static void new_epoch(struct reconcile *r)
 	for (int f = 0; f < 2; f++)
 		r->epoch.family[f] = cluster_has_family(r->cluster, f);
 	surroundings_forget(&r->surroundings, r->cluster);
+	net_forget(&r->net);
 	for (struct group *g = cluster_groups(r->cluster); g; g = g->hh.next)
 		g->installed = false;
 	for (struct profile *p = cluster_profiles(r->cluster); p; p = p->hh.next)

@@ -5,6 +5,7 @@
 
 #include "moat/nl.h"
 #include "policyd/compile.h"
+#include "policyd/net.h"
 #include "policyd/program.h"
 #include "policyd/revoke.h"
 #include "policyd/surroundings.h"
@@ -32,6 +33,7 @@ struct reconcile {
 	bool pods_unlocked;  /* pods were put without the lock: one of them may have been withdrawn meanwhile */
 	struct revoke revoke;
 	struct surroundings surroundings;
+	struct net_below net;
 	struct pending_pods {
 		char **v; /* keys of pods whose chains the kernel did not have, or lost: tried again by each run */
 		size_t n, cap;

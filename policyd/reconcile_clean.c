@@ -46,6 +46,7 @@ int reconcile_clean(struct reconcile *r, struct err *err)
 
 	clean_profiles(r, t);
 	clean_groups(r, t);
+	net_clean(&r->net, t, &r->epoch);
 	return reconcile_commit(r, t, err);
 }
 

@@ -88,6 +88,7 @@ static int prepare_new(struct reconcile *r, const struct local_pod_list *pods, s
 		for (int d = 0; d < DIRECTION_COUNT; d++)
 			prepare_profile(r, t, pods->v[i]->profile[d], u);
 	}
+	net_prepare(&r->net, t, r->cluster, &r->epoch);
 	return reconcile_commit(r, t, err);
 }
 
@@ -106,6 +107,7 @@ void reconcile_fill(struct reconcile *r, struct txn *t, const struct unfilled *u
 	for (size_t i = 0; i < u->profiles.n; i++)
 		program_fill_profile(t, u->profiles.v[i], &r->epoch);
 	txn_allow_parts(t, NULL);
+	net_fill(&r->net, t, &r->epoch);
 }
 
 void unfilled_done(struct unfilled *u)

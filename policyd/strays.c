@@ -7,11 +7,10 @@
  */
 #include "policyd/strays.h"
 
-#include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "moat/link.h"
 #include "moat/log.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
@@ -30,6 +29,8 @@ struct stray {
 struct settling {
 	VEC(struct stray) strays;
 	VEC(const struct stray_element *) lone; /* that belong to none of them */
+	VEC(struct link) links; /* that are there */
+	bool blind;             /* nobody could say which */
 };
 
 static struct stray *stray_get(struct settling *n, const char *chain)
@@ -141,12 +142,23 @@ static void settling_done(struct settling *n)
 	}
 	VEC_DONE(&n->strays);
 	VEC_DONE(&n->lone);
+	VEC_DONE(&n->links);
+}
+
+static void add_link(const struct link *link, void *arg)
+{
+	struct settling *n = arg;
+
+	VEC_PUSH(&n->links, *link);
 }
 
 /* Anything but a sure no counts as yes. */
-static bool link_is_there(const char *port)
+static bool link_is_there(const struct settling *n, const char *port)
 {
-	return if_nametoindex(port) != 0 || errno != ENODEV;
+	for (size_t i = 0; i < n->links.n; i++)
+		if (!strcmp(n->links.v[i].name, port))
+			return true;
+	return n->blind;
 }
 
 static void chain_of(const struct stray *s, enum direction d, char buf[CHAIN_NAME_MAX])
@@ -217,10 +229,10 @@ static char *describe(const struct stray *s)
 	return text;
 }
 
-static bool settle_stray(struct strays *told, struct reconcile *r, const struct stray *s)
+static bool settle_stray(struct strays *told, struct reconcile *r, const struct settling *n, const struct stray *s)
 {
 	CLEAN_FREE char *text = describe(s);
-	bool stays = link_is_there(s->port);
+	bool stays = link_is_there(n, s->port);
 	struct err err;
 
 	if ((stays ? close_it(r, s, &err) : take_away(r, s, &err)) < 0) {
@@ -235,7 +247,7 @@ static bool settle_stray(struct strays *told, struct reconcile *r, const struct 
 }
 
 /* An element for itself: an address goes if nobody has it by now; a port stays closed while something has its name. */
-static bool settle_lone(struct strays *told, struct reconcile *r, const struct stray_element *e)
+static bool settle_lone(struct strays *told, struct reconcile *r, const struct settling *n, const struct stray_element *e)
 {
 	struct txn *t;
 	struct addr addr;
@@ -246,7 +258,7 @@ static bool settle_lone(struct strays *told, struct reconcile *r, const struct s
 		char port[IF_NAMESIZE];
 
 		snprintf(port, sizeof(port), "%.*s", IF_NAMESIZE - 1, (const char *)e->key.bytes);
-		if (link_is_there(port)) {
+		if (link_is_there(n, port)) {
 			if (e->set == &set_ports)
 				tell(told, mem_printf("port %s is no attachment's in the pod store: closed until the link goes", TEXT(port)));
 			return true;
@@ -287,12 +299,13 @@ bool strays_settle(struct strays *s, struct reconcile *r, const struct verified 
 	if (lock < 0)
 		return !found->chains.n && !found->elements.n;
 	podstore_sweep();
+	n.blind = (found->chains.n || found->elements.n) && link_each(add_link, &n, NULL) < 0;
 	name_strays(&n, found);
 	sort_elements(&n, found);
 	for (size_t i = 0; i < n.strays.n; i++)
-		all &= settle_stray(&now, r, &n.strays.v[i]);
+		all &= settle_stray(&now, r, &n, &n.strays.v[i]);
 	for (size_t i = 0; i < n.lone.n; i++)
-		all &= settle_lone(&now, r, n.lone.v[i]);
+		all &= settle_lone(&now, r, &n, n.lone.v[i]);
 	log_new(&now, s);
 	strays_done(s);
 	*s = now;

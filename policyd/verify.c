@@ -8,6 +8,7 @@
 #include "moat/pod.h"
 #include "moat/podstore.h"
 #include "moat/ruleset.h"
+#include "moat/text.h"
 #include "policyd/reconcile_internal.h"
 
 /* Who wants an object, besides pods: addresses are all that counts of these. */
@@ -84,6 +85,10 @@ static struct inventory *want_everything(struct reconcile *r)
 	want(inv, t, &of_static_part);
 	t = txn_new();
 	surroundings_put(t, r->cluster);
+	want(inv, t, &of_surroundings);
+	t = txn_new();
+	if (r->net.stands)
+		net_put(&r->net, t, &r->epoch);
 	want(inv, t, &of_surroundings);
 	t = txn_new();
 	surroundings_put_known(&r->surroundings, t);
@@ -177,7 +182,8 @@ static void on_extra(const struct inventory_object *o, void *arg)
 	if (o->kind == INVENTORY_ELEMENT) {
 		on_extra_element(o, n);
 	} else if (ruleset_has_chain(o->table, o->name)) {
-		n->v->static_part = true;
+		n->v->surroundings |= ruleset_is_filled(o->name);
+		n->v->static_part |= !ruleset_is_filled(o->name);
 		note(n->v, "extra:", o);
 	} else if (program_owns_name(o->name, &n->r->epoch, &current)) {
 		n->v->program |= current; /* what another epoch left is deleted by the next rebuild */
@@ -200,6 +206,9 @@ int verify(struct reconcile *r, struct verified *ret, struct err *err)
 	memset(ret, 0, sizeof(*ret));
 	if (!r->built)
 		return err_set(err, ENOTSUP, "nothing is known of what the kernel should have");
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
+		if (!pod->profile[INGRESS])
+			return err_set(err, ENOTSUP, "attachment %s is not compiled yet", TEXT(pod->key));
 	inv = want_everything(r);
 	code = inventory_compare(inv, &r->nl, TABLE_INET, on_extra, on_missing, &n);
 	if (code == 0 && reconcile_has_bridges(r))

@@ -103,7 +103,9 @@ static void on_pods(struct watch *w)
 /* A chain, or a rule in it. */
 static void on_chain(struct watch *w, const char *chain)
 {
-	if (ruleset_has_chain(TABLE_INET, chain))
+	if (ruleset_is_filled(chain))
+		w->change.surroundings = true;
+	else if (ruleset_has_chain(TABLE_INET, chain))
 		bar(w);
 	else if (is_of_program(w, chain))
 		w->change.rebuild = true;
@@ -235,6 +237,7 @@ static void on_generation(struct watch *w, const struct table_event *e)
 		snprintf(by, sizeof(by), "%s[%u]", e->process, e->pid);
 	if (change.surroundings) {
 		surroundings_distrust(&w->reconcile->surroundings);
+		net_distrust(&w->reconcile->net);
 		w->wants_run = true;
 	}
 	tamper_found(&w->tamper, false, told_at(w), change.what, by);
@@ -286,7 +289,10 @@ static void hear(struct watch *w)
 	while ((got = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT)) != 0) {
 		if (got < 0 && errno != EINTR && errno != ENOBUFS)
 			break;
-		w->lost |= got < 0 && errno == ENOBUFS;
+		if (got < 0 && errno == ENOBUFS) { /* what is missing may be the end of what was being heard */
+			w->lost = true;
+			w->change = (struct heard_change){.static_part = false};
+		}
 		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; got > 0 && NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got))
 			on_message(w, nlh);
 	}

@@ -259,6 +259,8 @@ static void flush_each(enum table table)
 	for (size_t i = 0; i < *part->n_chains; i++) {
 		struct txn *t;
 
+		if (ruleset_is_filled(part->chains[i].name)) /* the daemon's: empty is as good as anything */
+			continue;
 		put_table(table);
 		t = txn_new();
 		txn_on(t, table);

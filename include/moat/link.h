@@ -22,6 +22,10 @@ struct link {
 /* Of the caller's namespace. -ENODEV if there is none such. */
 int link_by_index(uint32_t index, struct link *ret, struct err *err);
 
+/* Calls fn for every interface of the caller's namespace. */
+typedef void (*link_fn)(const struct link *link, void *arg);
+int link_each(link_fn fn, void *arg, struct err *err);
+
 /*
  * The port of a container: looks `ifname` up in the network namespace at `netns` (a path), asked in that namespace (the caller's is
  * restored), then its veth peer here by index, and checks that the peer names it back, in that very namespace. -ENOENT: no such

@@ -53,6 +53,13 @@ extern const struct set_spec link_node[2];        /* … and the node's addresse
 #define CHAIN_OBSERVE_EGRESS "observe_egress"
 #define CHAIN_OPEN "open" /* everything allowed */
 
+/* What is neither a guarded address nor the node's, but in the node's pod ranges, goes here by rules that the daemon puts into the first two. */
+#define CHAIN_RANGE_FROM "range_from"
+#define CHAIN_RANGE_TO "range_to"
+#define CHAIN_UNGUARDED "unguarded"
+#define CHAIN_UNGUARDED_OBSERVED "unguarded_observed"
+bool ruleset_is_filled(const char *chain); /* by the daemon: ruleset_put makes it, and neither empties nor proves it */
+
 struct static_chain {
 	const char *name;
 	struct chain_hook hook;

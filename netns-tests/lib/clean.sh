@@ -17,7 +17,7 @@ leftovers()
 	nft list tables | grep -vx 'table inet moat' || true
 	if nft list table inet moat >$T/table 2>/dev/null; then
 		# Empty sets have no line "elements"; tunnels, and what the daemon knows of others, are no pod of ours.
-		awk '/^\t(set|map) / { name = $2 } /elements = / && name !~ /^(tunnel|extensions|revoked|known|nodes|unsettled|[abt][46]-)/ { print "elements in " name }' $T/table
+		awk '/^\t(set|map) / { name = $2 } /elements = / && name !~ /^(tunnel|extensions|revoked|known|nodes|unsettled|[abrt][46]-)/ { print "elements in " name }' $T/table
 		grep -oE '^[[:space:]]chain [ei]-[^ ]*' $T/table | sed 's/^[[:space:]]*//' || true
 	fi
 }

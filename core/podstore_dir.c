@@ -55,10 +55,13 @@ int podstore_open_network(const char *name, const char *network, bool create, st
 		parent = -1;
 		return fd;
 	}
-	if (create && mkdirat(parent, network, 0700) < 0 && errno != EEXIST)
-		return err_errno(err, errno, "pod store %s/%s: cannot make directory %s", TEXT(podstore_dir()), name,
-				 TEXT(network));
 	fd = openat(parent, network, DIR_FLAGS);
+	if (fd < 0 && errno == ENOENT && create) {
+		if (mkdirat(parent, network, 0700) < 0 && errno != EEXIST)
+			return err_errno(err, errno, "pod store %s/%s: cannot make directory %s", TEXT(podstore_dir()), name,
+					 TEXT(network));
+		fd = openat(parent, network, DIR_FLAGS);
+	}
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return err_set(err, EBADMSG, "pod store %s/%s/%s: not a directory; remove it", TEXT(podstore_dir()), name, TEXT(network));
 	if (fd < 0)
@@ -94,10 +97,12 @@ static int init_subdir(int root, const char *name, struct err *err)
 	CLEAN_FREE char *path = mem_printf("%s/%s", podstore_dir(), name);
 	struct stat st;
 
-	if (mkdirat(root, name, 0700) < 0 && errno != EEXIST)
-		return err_errno(err, errno, "pod store: cannot make directory %s", TEXT(path));
-	if (fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_errno(err, errno, "pod store: cannot look at %s", TEXT(path));
+	if (fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno == ENOENT && mkdirat(root, name, 0700) < 0 && errno != EEXIST)
+			return err_errno(err, errno, "pod store: cannot make directory %s", TEXT(path));
+		if (fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_errno(err, errno, "pod store: cannot look at %s", TEXT(path));
+	}
 	return check_private(&st, TEXT(path), err);
 }
 

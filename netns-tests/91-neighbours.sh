@@ -138,7 +138,7 @@ flood()
 	done >"$T/attacks.mallory"
 	attacks_send
 	[ "$PRIMARY" = ptp ] ||
-		observe neighbours mallory "178 MACs: what the bridge learns of them" both "- / 178" 0 "$(bridge fdb show | grep -c "02:ba:d0:00:0[46]")"
+		observe neighbours mallory "178 MACs: what the bridge learns of them" both "- / 178" 0 "$(bridge fdb show | awk '/^02:ba:d0:00:0[46]/ { n++ } END { print n + 0 }')"
 	for f in 4 6; do
 		observe neighbours mallory "178 neighbours that are not there: a host asks a pod" $f open open "$(answers ext open $f)"
 	done

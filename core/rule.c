@@ -32,8 +32,8 @@ void rule_begin(struct txn *t, const char *chain)
 		return;
 	t->rule = MUST(nftnl_rule_alloc());
 	nftnl_rule_set_u32(t->rule, NFTNL_RULE_FAMILY, table_family(t->table));
-	nftnl_rule_set_str(t->rule, NFTNL_RULE_TABLE, TABLE_NAME);
-	nftnl_rule_set_str(t->rule, NFTNL_RULE_CHAIN, chain);
+	MUST_COPY(nftnl_rule_set_str(t->rule, NFTNL_RULE_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_rule_set_str(t->rule, NFTNL_RULE_CHAIN, chain));
 }
 
 /* The tag is a hash of the expressions: by it a dump tells whether the rule still stands. */
@@ -42,7 +42,7 @@ static void put_tag(struct txn *t)
 	struct nftnl_udata_buf *udata = MUST(nftnl_udata_buf_alloc(32));
 
 	nftnl_udata_put(udata, TAG_UDATA_TYPE, sizeof(t->tag), &t->tag);
-	nftnl_rule_set_data(t->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
+	MUST_COPY(nftnl_rule_set_data(t->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata)));
 	nftnl_udata_buf_free(udata);
 }
 

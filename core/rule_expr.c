@@ -45,7 +45,7 @@ void expr_put_text(struct txn *t, struct nftnl_expr *e, uint16_t attr, const cha
 	mix(t, &attr, sizeof(attr));
 	mix(t, text, strlen(text) + 1);
 	if (e)
-		nftnl_expr_set_str(e, attr, text);
+		MUST_COPY(nftnl_expr_set_str(e, attr, text));
 }
 
 void expr_push(struct txn *t, struct nftnl_expr *e)

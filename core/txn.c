@@ -159,10 +159,10 @@ static void chain_message(struct txn *t, uint16_t type, uint16_t flags, const ch
 	txn_elements_flush(t);
 	nlh = txn_message_begin(t, t->table, scratch, type, flags);
 	nftnl_chain_set_u32(c, NFTNL_CHAIN_FAMILY, table_family(t->table));
-	nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, TABLE_NAME);
-	nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, chain);
+	MUST_COPY(nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, chain));
 	if (hook) {
-		nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, "filter");
+		MUST_COPY(nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, "filter"));
 		nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, hook->hook);
 		nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, hook->priority);
 		nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);

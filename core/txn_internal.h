@@ -51,6 +51,13 @@ struct nlmsghdr *txn_message_begin(struct txn *t, enum table table, void *scratc
 void txn_message_end(struct txn *t, const struct nlmsghdr *nlh, char *label);
 void txn_elements_flush(struct txn *t);
 
+/* What copies may have no memory for the copy: an object without one of its parts is never sent. */
+#define MUST_COPY(call)                                                                                                \
+	do {                                                                                                           \
+		if ((call) < 0)                                                                                        \
+			abort();                                                                                       \
+	} while (0)
+
 /* nftnl objects come from here: NULL aborts. */
 #define MUST(ptr)                                                                                                      \
 	({                                                                                                             \

@@ -100,7 +100,7 @@ static void describe_key(struct nftnl_set *s, const struct set_spec *set)
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, type);
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, len);
 	if (n > 1 && (set->flags & SET_INTERVAL))
-		nftnl_set_set_data(s, NFTNL_SET_DESC_CONCAT, lens, n);
+		MUST_COPY(nftnl_set_set_data(s, NFTNL_SET_DESC_CONCAT, lens, n));
 }
 
 static void describe_byteorder(struct nftnl_set *s, const struct set_spec *set)
@@ -110,7 +110,7 @@ static void describe_byteorder(struct nftnl_set *s, const struct set_spec *set)
 	nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_KEYBYTEORDER, fields[set->fields[0]].byteorder);
 	if (set->value)
 		nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_DATABYTEORDER, fields[set->value].byteorder);
-	nftnl_set_set_data(s, NFTNL_SET_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata));
+	MUST_COPY(nftnl_set_set_data(s, NFTNL_SET_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata)));
 	nftnl_udata_buf_free(udata);
 }
 
@@ -123,8 +123,8 @@ void txn_add_set(struct txn *t, const struct set_spec *set)
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
-	nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, set->name);
+	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_NAME, set->name));
 	nftnl_set_set_u32(s, NFTNL_SET_FAMILY, table_family(set->table));
 	nftnl_set_set_u32(s, NFTNL_SET_ID, ++t->set_id);
 	describe_key(s, set);
@@ -206,8 +206,8 @@ static void open_elements(struct txn *t, const struct set_spec *set, uint16_t ty
 	t->elements = MUST(nftnl_set_alloc());
 	t->elements_type = type;
 	t->elements_table = set->table;
-	nftnl_set_set_str(t->elements, NFTNL_SET_TABLE, TABLE_NAME);
-	nftnl_set_set_str(t->elements, NFTNL_SET_NAME, set->name);
+	MUST_COPY(nftnl_set_set_str(t->elements, NFTNL_SET_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_set_set_str(t->elements, NFTNL_SET_NAME, set->name));
 	nftnl_set_set_u32(t->elements, NFTNL_SET_FAMILY, table_family(set->table));
 }
 
@@ -219,7 +219,7 @@ static struct nftnl_set_elem *element_new(const struct set_spec *set, struct key
 	if (set->fields[1] == FIELD_END)
 		key.len = (uint8_t)fields[set->fields[0]].len;
 
-	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key.bytes, key.len);
+	MUST_COPY(nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key.bytes, key.len));
 	return e;
 }
 
@@ -228,7 +228,7 @@ static void element_push(struct txn *t, struct nftnl_set_elem *e, const struct s
 	if (set->flags & SET_VERDICT) {
 		nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_VERDICT, (uint32_t)(goto_chain ? NFT_GOTO : NFT_RETURN));
 		if (goto_chain)
-			nftnl_set_elem_set_str(e, NFTNL_SET_ELEM_CHAIN, goto_chain);
+			MUST_COPY(nftnl_set_elem_set_str(e, NFTNL_SET_ELEM_CHAIN, goto_chain));
 	}
 	nftnl_set_elem_add(t->elements, e);
 	t->n_elements++;
@@ -250,7 +250,7 @@ void txn_add_mapping(struct txn *t, const struct set_spec *map, struct key key, 
 		abort();
 	open_elements(t, map, NFT_MSG_NEWSETELEM);
 	e = element_new(map, key);
-	nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, value.bytes, fields[map->value].len);
+	MUST_COPY(nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, value.bytes, fields[map->value].len));
 	element_push(t, e, map, NULL);
 }
 
@@ -270,7 +270,7 @@ void txn_add_range(struct txn *t, const struct set_spec *set, struct key first, 
 	open_elements(t, set, NFT_MSG_NEWSETELEM);
 	e = element_new(set, first);
 	if (set->fields[1] != FIELD_END) { /* concatenated ranges: one element with both ends */
-		nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY_END, last.bytes, last.len);
+		MUST_COPY(nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY_END, last.bytes, last.len));
 		element_push(t, e, set, goto_chain);
 		return;
 	}
@@ -331,8 +331,8 @@ static int read_element(struct nl *nl, const struct set_spec *set, struct key ke
 	struct nftnl_set *s = MUST(nftnl_set_alloc());
 
 	*ret = (struct held){.chain = ""};
-	nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, set->name);
+	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_NAME, set->name));
 	nftnl_set_elem_add(s, element_new(set, key));
 	nftnl_set_elems_nlmsg_build_payload(nlh, s);
 	nftnl_set_free(s);

@@ -68,7 +68,7 @@ static bool take(struct attachments *a, const struct attachment *stored, bool an
 	HASH_FIND_STR(a->known, key, known);
 	if (known) {
 		known->seen = true;
-		if (!announced && known->created == stored->created && known->closing == stored->closing &&
+		if (!announced && !known->recovered && known->created == stored->created && known->closing == stored->closing &&
 		    known->n_addrs == stored->n_addrs)
 			return false;
 	} else {
@@ -77,6 +77,7 @@ static bool take(struct attachments *a, const struct attachment *stored, bool an
 		known->seen = true;
 		HASH_ADD_KEYPTR(hh, a->known, known->key, strlen(known->key), known);
 	}
+	known->recovered = false;
 	known->created = stored->created;
 	known->closing = stored->closing;
 	known->n_addrs = stored->n_addrs;
@@ -122,6 +123,24 @@ static void on_stored(const struct attachment *stored, void *arg)
 	read->changed |= take(read->a, stored, false);
 }
 
+/*
+ * Nothing is known of it from before: its pod may run, with the policy that a former daemon gave it. What the index knows makes it an
+ * attachment that names no pod, and so is closed.
+ */
+static void take_recovered(struct full_read *read, const char *key)
+{
+	struct known_attachment *known;
+	struct attachment *a = NULL;
+
+	HASH_FIND_STR(read->a->known, key, known);
+	if (!known && podstore_recover(key, &a, NULL) == 0 && a->port[0]) {
+		read->changed |= take(read->a, a, false);
+		HASH_FIND_STR(read->a->known, key, known);
+		known->recovered = true;
+	}
+	attachment_free(a);
+}
+
 /* An unreadable file, or directory of a network (then key is its name): what is known of it stays, and it is told. */
 static void on_unreadable(const char *key, const struct err *err, void *arg)
 {
@@ -132,6 +151,7 @@ static void on_unreadable(const char *key, const struct err *err, void *arg)
 
 	text_escape(err->text, u.error, sizeof(u.error));
 	VEC_PUSH(&read->a->unreadable, u);
+	take_recovered(read, key);
 	HASH_ITER(hh, read->a->known, known, next)
 		if (!strncmp(known->key, key, len) && (!known->key[len] || known->key[len] == '/'))
 			known->seen = true;
@@ -322,6 +342,7 @@ static void on_link_event(uv_poll_t *handle, int status, int events)
 	while ((got = recv(a->links, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
 		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got))
 			gone |= nlh->nlmsg_type == RTM_DELLINK;
+	a->links_changed = true;
 	if (gone || errno == ENOBUFS) {
 		attachments_release_closed(a);
 		a->links_gone(a->arg);

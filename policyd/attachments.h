@@ -13,8 +13,10 @@ struct known_attachment {
 	uint64_t created;
 	size_t n_addrs; /* a former owner loses addresses, and gets none, while `created` stays */
 	bool closing, seen;
+	bool recovered; /* from the index: its state file cannot be read */
 	char port[IF_NAMESIZE];
 	uint32_t port_index;
+	char trouble[192]; /* what health.c says of it; "": nothing */
 	UT_hash_handle hh;
 };
 
@@ -35,6 +37,7 @@ struct attachments {
 	uint64_t stamp; /* podstore_stamp of what has been read */
 	bool unsure;    /* that is not all there is: a file was unreadable, or inotify does not follow it */
 	bool unwatched; /* a directory that inotify does not follow */
+	bool links_changed; /* somebody made, changed or deleted an interface: health_look */
 	int inotify, links; /* descriptors, -1: none */
 	VEC(struct watched_network) networks; /* directories that inotify follows, in pods/ and closing/ */
 	uv_poll_t store_events, link_events;

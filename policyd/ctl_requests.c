@@ -132,10 +132,11 @@ static const char *policy_text(const struct local_pod *pod, enum direction d)
 	return p->end == END_OBSERVE ? "policy, observed" : "policy";
 }
 
-static cJSON *pod_status(const struct local_pod *pod)
+static cJSON *pod_status(const struct daemon *d, const struct local_pod *pod)
 {
 	const struct attachment *a = pod->attachment;
 	cJSON *status = cJSON_CreateObject(), *addrs = cJSON_AddArrayToObject(status, "addresses");
+	struct known_attachment *known;
 	char text[ADDR_TEXT_MAX];
 
 	add_text(status, "attachment", pod->key);
@@ -150,6 +151,8 @@ static cJSON *pod_status(const struct local_pod *pod)
 	cJSON_AddBoolToObject(status, "byNameOnly", pod->by_name_only);
 	cJSON_AddStringToObject(status, "ingress", policy_text(pod, INGRESS));
 	cJSON_AddStringToObject(status, "egress", policy_text(pod, EGRESS));
+	HASH_FIND_STR(d->attachments.known, pod->key, known);
+	add_text(status, "trouble", known && known->trouble[0] ? known->trouble : NULL);
 	return status;
 }
 
@@ -251,7 +254,7 @@ static cJSON *status(struct daemon *d)
 	cJSON_AddItemToObject(answer, "tampering", tamper_status(&d->watch));
 	pods = cJSON_AddArrayToObject(answer, "pods");
 	for (struct local_pod *pod = cluster_local_pods(d->cluster); pod; pod = pod->hh.next)
-		cJSON_AddItemToArray(pods, pod_status(pod));
+		cJSON_AddItemToArray(pods, pod_status(d, pod));
 	cluster_each_escape(d->cluster, add_escape, cJSON_AddArrayToObject(answer, "escapes"));
 	unreadable = cJSON_AddArrayToObject(answer, "unreadable");
 	strays = cJSON_AddArrayToObject(answer, "strays");

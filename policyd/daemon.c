@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include "moat/log.h"
+#include "policyd/health.h"
 #include "policyd/confine.h"
 #include "policyd/node.h"
 
 #define TICK_MS 1000
+#define HEALTH_TICKS 10 /* interfaces are looked at at their events; and now and then, for those that were lost */
 #define RETRY_FIRST_MS 50
 #define RETRY_MAX_MS 5000
 
@@ -119,7 +121,7 @@ static bool refresh_attachments(void *arg)
 static void on_tick(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
-	bool changed = false;
+	bool changed = false, now_and_then;
 
 	if (d->manifests.watch < 0)
 		changed |= manifest_scan(&d->manifests);
@@ -128,6 +130,12 @@ static void on_tick(uv_timer_t *timer)
 	attachments_release_closed(&d->attachments);
 	if (changed || d->reconcile.pending.n)
 		daemon_apply(d);
+	now_and_then = d->ticks++ % HEALTH_TICKS == 0;
+	if (d->attachments.links_changed || changed || now_and_then) {
+		d->attachments.links_changed = false;
+		health_look(&d->attachments);
+	}
+	health_hold_bridges(d->cluster, &d->watch.tamper, now_and_then);
 	watch_look(&d->watch); /* the model has nothing by now that the kernel has not */
 }
 

@@ -34,6 +34,7 @@ struct daemon {
 
 	uv_poll_t manifest_events;
 	uv_timer_t tick;      /* each second: what no event tells */
+	unsigned ticks;
 	uv_timer_t look_soon; /* revocation's second look, */
 	uv_timer_t look_late; /* and third */
 	uv_timer_t retry;     /* after a failed reconciliation */

@@ -255,6 +255,8 @@ static void print_pods(const cJSON *status)
 		       is_true(pod, "labelIgnored") ? " (the namespace's moat.cni/mode label is ignored)" : "", text_of(pod, "state"),
 		       text_of(pod, "ingress"), text_of(pod, "egress"),
 		       is_true(pod, "byNameOnly") ? "; identified by name only, no UID to compare" : "");
+		if (*text_of(pod, "trouble"))
+			printf("  ! %s\n", text_of(pod, "trouble"));
 	}
 	print_escapes(status);
 	cJSON_ArrayForEach(unreadable, cJSON_GetObjectItem(status, "unreadable"))

@@ -20,6 +20,7 @@ struct tamper {
 	uint32_t exposed_us[TAMPER_KEPT]; /* of those found by event, the last ones */
 	uint32_t max_us, max_unnoticed_us; /* by event; by check, at most */
 	char last[256]; /* in words; "" if there was none */
+	uint64_t bridges_us; /* when bridges were looked at last */
 };
 
 /*

@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,6 +114,15 @@ static void write_file(const char *path, const char *text)
 
 	ck_assert_msg(file && fputs(text, file) >= 0, "%s", path);
 	fclose(file);
+}
+
+bool rundir_netns_has_cookie(void)
+{
+	CLEAN_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	uint64_t cookie;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) == 0;
 }
 
 void rundir_leave_host(void)

@@ -13,6 +13,7 @@ void rundir_remove(void); /* and after */
  * capability there. Before rundir_make; only in a process that Check forked.
  */
 void rundir_leave_host(void);
+bool rundir_netns_has_cookie(void); /* since Linux 5.14; without it no proof is recorded */
 
 char *rundir_path(const char *below);                    /* the path in it; caller frees */
 void rundir_write(const char *below, const char *text);  /* a file; its directory is there */

@@ -87,6 +87,7 @@ ip link add br0 type bridge
 ip link set port-a master br0
 refused 102 bridge "$(with_prev "$good")"
 ip link del br0
+[ "$PRIMARY" != bridge ] || ip link set port-a master $BRIDGE
 
 step "a run directory that cannot be used"
 touch $T/file

@@ -120,7 +120,7 @@ for ((i = 1; i <= LEAK_KILLS; i++)); do
 	starved_daemon $((1 + (RANDOM * 32768 + RANDOM) % last))
 	case $CODE in
 	134) aborted=$((aborted + 1)) ;;
-	1 | 137) ;;
+	1 | 137 | 159) ;; # 159: its filter of system calls lacks what there was no memory for
 	*) fail "a daemon without memory ended with exit code $CODE: $(tail -n 3 "$DAEMON_LOG")" ;;
 	esac
 done

@@ -19,7 +19,8 @@ primary_config()
 		more+=", \"$1\": $2"
 		shift 2
 	done
-	[ "$PRIMARY" != bridge ] || more="$more, \"bridge\": \"$BRIDGE\", \"isGateway\": true"
+	# hairpinMode as flannel has it: with br_netfilter a pod reaches itself through a Service only so, without moat too
+	[ "$PRIMARY" != bridge ] || more+=", \"bridge\": \"$BRIDGE\", \"isGateway\": true, \"hairpinMode\": true"
 	cat <<-END
 	{
 	  "type": "$PRIMARY", "ipMasq": false, "capabilities": { "ips": true }$more,

@@ -166,8 +166,11 @@ count_stop()
 # set_has SET TEXT: whether an element of moat's table says so. (grep -q after a pipe would stop nft, and so be false at times.)
 set_has() { [[ $(nft list set inet moat "$1" 2>/dev/null || nft list map inet moat "$1" 2>/dev/null) == *"$2"* ]]; }
 
-# packets CHAIN [PATTERN]: what the counters of a chain of moat's table have seen.
+# packets CHAIN [PATTERN]: what the counters of a chain of moat's tables have seen. (What a bridge carries is lost there already.)
 packets()
 {
-	nft list chain inet moat "$1" | grep -E "${2:-.}" | grep -oE 'packets [0-9]+' | awk '{ n += $2 } END { print n + 0 }'
+	{
+		nft list chain inet moat "$1"
+		nft list chain bridge moat "$1" 2>/dev/null || true
+	} | grep -E "${2:-.}" | grep -oE 'packets [0-9]+' | awk '{ n += $2 } END { print n + 0 }'
 }

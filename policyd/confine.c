@@ -212,7 +212,7 @@ int confine_calls(struct err *err)
 		code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, -1, 0);
 	/* to ourselves: raise, abort */
 	if (code == 0)
-		code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 	if (code == 0)
 		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: the cost of a call does not grow with the list */
 	return load(filter, code, err);

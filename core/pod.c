@@ -137,6 +137,8 @@ static void discard_chains(struct txn *t, const struct attachment *a)
 static void add_port(struct txn *t, const struct attachment *a)
 {
 	txn_add_element(t, &set_ports, key_of_port(a->port), NULL);
+	if (a->port_index)
+		txn_add_element(t, &set_links, key_of_index(a->port_index), NULL);
 }
 
 void pod_bar(struct txn *t, const struct attachment *a)
@@ -420,10 +422,19 @@ static void queue_withdrawal(struct txn *t, struct nl *nl, const struct attachme
 	pod_link_discard_mac(t, a);
 }
 
+static void queue_link_release(struct txn *t, struct nl *nl, const struct attachment *a)
+{
+	(void)nl;
+	txn_discard_element(t, &set_links, key_of_index(a->port_index), NULL);
+	if (a->bridge[0])
+		txn_discard_element(t, &link_links, key_of_index(a->port_index), NULL);
+}
+
 static void queue_port_release(struct txn *t, struct nl *nl, const struct attachment *a)
 {
 	txn_discard_element(t, &set_ports, key_of_port(a->port), NULL);
 	pod_link_discard_port(t, nl, a);
+	queue_link_release(t, nl, a);
 }
 
 /* Runs a batch that only removes: without a table there is nothing to remove. */
@@ -467,4 +478,9 @@ int pod_withdraw(const struct attachment *a, struct err *err)
 int pod_release_port(const struct attachment *a, struct err *err)
 {
 	return commit_removal(queue_port_release, a, err);
+}
+
+int pod_release_link(const struct attachment *a, struct err *err)
+{
+	return commit_removal(queue_link_release, a, err);
 }

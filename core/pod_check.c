@@ -87,6 +87,8 @@ int pod_check(const struct attachment *a, struct err *err)
 	code = ruleset_prove(&nl, TABLE_INET, err);
 	if (code == 0)
 		code = check_element(&nl, &set_ports, key_of_port(a->port), NULL, a->port, err);
+	if (code == 0 && a->port_index)
+		code = check_element(&nl, &set_links, key_of_index(a->port_index), NULL, a->port, err);
 	for (int d = 0; d < DIRECTION_COUNT; d++) {
 		chain[d] = pod_chain_name((enum direction)d, a, names[d]);
 		if (code == 0)

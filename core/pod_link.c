@@ -28,6 +28,8 @@ static void each_element(const struct attachment *a, link_fn fn, void *arg)
 		return;
 	fn(&set_bridge_ports, port, NULL, arg);
 	fn(&link_ports, port, NULL, arg);
+	if (a->port_index)
+		fn(&link_links, key_of_index(a->port_index), NULL, arg);
 	if (!a->n_addrs)
 		return;
 	fn(&link_bridge_of_port, port, &bridge, arg);

@@ -14,7 +14,7 @@ bool release_is_due(const struct attachment *a)
 	struct err err;
 	int r = link_by_index(a->port_index, &link, &err);
 
-	return r == -ENODEV || (r == 0 && strcmp(link.name, a->port) != 0);
+	return r == -ENODEV;
 }
 
 static bool is_other(const char *owner, const char *key)
@@ -43,7 +43,9 @@ int release_attachment(const struct attachment *a, char **ret_reclosed, struct e
 	int code = 0;
 
 	*ret_reclosed = NULL;
-	if (a->port[0] && !is_other(owner, key)) {
+	if (a->port[0] && is_other(owner, key)) {
+		code = pod_release_link(a, err);
+	} else if (a->port[0]) {
 		code = pod_release_port(a, err);
 		if (code == 0)
 			code = close_new_owner(a->port, key, ret_reclosed, err);

@@ -130,6 +130,16 @@ void rule_load_iifname(struct txn *t)
 	expr_meta(t, NFT_META_IIFNAME, IFNAMSIZ);
 }
 
+void rule_load_iif(struct txn *t)
+{
+	expr_meta(t, NFT_META_IIF, 4);
+}
+
+void rule_load_oif(struct txn *t)
+{
+	expr_meta(t, NFT_META_OIF, 4);
+}
+
 void rule_load_oifname(struct txn *t)
 {
 	expr_meta(t, NFT_META_OIFNAME, IFNAMSIZ);

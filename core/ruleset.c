@@ -41,6 +41,7 @@
 		{.name = (name6), .fields = {__VA_ARGS__ FIELD_IPV6}, .flags = (flags_), .timeout_ms = (timeout_)},   \
 	}
 
+const struct set_spec set_links = {.name = "links", .fields = {FIELD_IFINDEX}};
 const struct set_spec set_ports = {.name = "ports", .fields = {FIELD_IFNAME}};
 const struct set_spec set_bridge_ports = {.name = "bridge_ports", .fields = {FIELD_IFNAME}};
 const struct set_spec set_open_node[2] = FAMILIES("open_node", "open_node6", SET_PLAIN, 0, FIELD_IFNAME, );
@@ -77,6 +78,7 @@ static void put_sets(struct txn *t)
 	static const uint8_t extensions[] = {IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_FRAGMENT, IPPROTO_DSTOPTS, 135, 139, 140};
 
 	txn_add_set(t, &set_ports);
+	txn_add_set(t, &set_links);
 	txn_add_set(t, &set_bridge_ports);
 	for (size_t i = 0; i < ARRAY_SIZE(by_family); i++) {
 		txn_add_set(t, &by_family[i][0]);

@@ -50,6 +50,7 @@
 	}
 
 const struct set_spec link_ports = {.name = "ports", .fields = {FIELD_IFNAME}, .table = TABLE_BRIDGE};
+const struct set_spec link_links = {.name = "links", .fields = {FIELD_IFINDEX}, .table = TABLE_BRIDGE};
 const struct set_spec link_bridge_of_port = {
 	.name = "bridge_of_port", .fields = {FIELD_IFNAME}, .value = FIELD_ETHER, .table = TABLE_BRIDGE};
 const struct set_spec link_macs = {.name = "macs", .fields = {FIELD_IFNAME, FIELD_ETHER}, .table = TABLE_BRIDGE};
@@ -65,7 +66,7 @@ static const int families[2] = {AF_INET, AF_INET6};
 
 void ruleset_put_bridge_sets(struct txn *t)
 {
-	static const struct set_spec *const single[] = {&link_ports, &link_bridge_of_port, &link_macs, &link_pod_macs, &link_bridges};
+	static const struct set_spec *const single[] = {&link_ports, &link_links, &link_bridge_of_port, &link_macs, &link_pod_macs, &link_bridges};
 	static const struct set_spec *const by_family[] = {link_plain, link_addrs, link_pods, link_bridge_of, link_node};
 
 	for (size_t i = 0; i < ARRAY_SIZE(single); i++)
@@ -125,6 +126,18 @@ static void if_port(struct txn *t, const char *chain, bool output, const char *t
 		rule_load_iifname(t);
 	rule_in(t, link_ports.name);
 	end_goto(t, chain, to);
+}
+
+/* iif|oif @links goto lost: a guarded port that somebody has renamed */
+static void lost_if_renamed(struct txn *t, const char *chain, bool output)
+{
+	rule_begin(t, chain);
+	if (output)
+		rule_load_oif(t);
+	else
+		rule_load_iif(t);
+	rule_in(t, link_links.name);
+	end_goto(t, chain, "lost");
 }
 
 /*
@@ -304,6 +317,7 @@ static void put_prerouting(struct txn *t)
 {
 	put_plain(t);
 	if_port(t, "prerouting", false, "guarded");
+	lost_if_renamed(t, "prerouting", false);
 	/* unguarded ports: never a pod's MAC, nor address, nor ARP sender, nor ND target */
 	rule_begin(t, "prerouting");
 	rule_load_ether_saddr(t);
@@ -342,6 +356,7 @@ static void put_prerouting(struct txn *t)
 static void put_forward(struct txn *t)
 {
 	if_port(t, "forward", true, "to_guarded");
+	lost_if_renamed(t, "forward", true);
 	lost_if_pod(t, "forward", true);
 	if_port(t, "forward", false, "from_guarded");
 
@@ -375,6 +390,7 @@ static void put_output(struct txn *t)
 
 	accept_for_pod(t, "output");
 	if_port(t, "output", true, "output_guarded");
+	lost_if_renamed(t, "output", true);
 	lost_if_pod(t, "output", true); /* by another port than its own: the forwarding table is poisoned, or old */
 	rule_begin(t, "output"); /* arp operation reply arp saddr ip != @pods != @node drop: proxy_arp_pvlan answers for everyone */
 	rule_arp_operation(t, ARPOP_REPLY);

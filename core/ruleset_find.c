@@ -11,6 +11,7 @@ static const struct {
 	enum set_owner owner;
 } sets[] = {
 	{&set_ports, SETS_OF_PODS},
+	{&set_links, SETS_OF_PODS},
 	{&set_bridge_ports, SETS_OF_PODS},
 	BOTH(set_pods),
 	BOTH(set_own),
@@ -29,6 +30,7 @@ static const struct {
 	{&set_tunnel_protocols, SETS_FIXED},
 	{&set_extensions, SETS_FIXED},
 	{&link_ports, SETS_OF_PODS},
+	{&link_links, SETS_OF_PODS},
 	{&link_bridge_of_port, SETS_OF_PODS},
 	{&link_macs, SETS_OF_PODS},
 	{&link_pod_macs, SETS_OF_PODS},

@@ -77,6 +77,11 @@ static void put_guard(struct txn *t)
 	rule_end_tagged(t, "guard");
 	/* iifname @ports goto guard_port; a pod's address from anywhere else is lost */
 	if_port(t, "guard", set_ports.name, rule_goto, "guard_port");
+	rule_begin(t, "guard"); /* iif @links goto guard_port: a port that somebody has renamed */
+	rule_load_iif(t);
+	rule_in(t, set_links.name);
+	rule_goto(t, "guard_port");
+	rule_end_tagged(t, "guard");
 	lost_if_pod(t, "guard", false);
 
 	/* Only what a bridge hands up unseen comes from a port of its: frames to 01:80:c2:00:00:0X. */
@@ -313,6 +318,11 @@ static void put_questions(struct txn *t)
 	lost_if_pod(t, "from_out", false);
 	ruleset_always(t, "from_out", rule_goto, CHAIN_RANGE_FROM);
 	lost_if_port(t, "to", true);
+	rule_begin(t, "to"); /* oif @links goto lost */
+	rule_load_oif(t);
+	rule_in(t, set_links.name);
+	rule_goto(t, "lost");
+	rule_end_tagged(t, "to");
 	lost_if_pod(t, "to", true);
 	ruleset_always(t, "to", rule_goto, CHAIN_RANGE_TO);
 }

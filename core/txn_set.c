@@ -26,6 +26,7 @@ static const struct {
 	[FIELD_PROTOCOL] = {12, 1, 2},
 	[FIELD_PORT] = {13, 2, 2},
 	[FIELD_ETHER] = {9, 6, 2},
+	[FIELD_IFINDEX] = {20, 4, 1},
 };
 
 static void key_append(struct key *k, const void *data, size_t len, size_t padded)
@@ -77,6 +78,14 @@ struct key key_of_ether(const uint8_t mac[6])
 struct key key_of_port(const char *ifname)
 {
 	return key_with_ifname((struct key){.len = 0}, ifname);
+}
+
+struct key key_of_index(uint32_t ifindex)
+{
+	struct key k = {.len = 0};
+
+	key_append(&k, &ifindex, 4, 4);
+	return k;
 }
 
 struct key key_of_addr(const struct addr *a)

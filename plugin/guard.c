@@ -135,7 +135,7 @@ static void replace_own(const struct attachment *a, const struct attachment *old
 	if (pod_withdraw(old, &err) < 0)
 		cni_warn("an earlier attachment of the same name is still in the ruleset: %s", err.text);
 	owner = podstore_owner_of_port(old->port);
-	if (!owner && release_is_due(old) && pod_release_port(old, &err) < 0)
+	if (release_is_due(old) && (owner ? pod_release_link : pod_release_port)(old, &err) < 0)
 		cni_warn("port %s of an earlier attachment is still in the ruleset: %s", TEXT(old->port), err.text);
 }
 

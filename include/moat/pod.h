@@ -67,6 +67,8 @@ int pod_withdraw(const struct attachment *a, struct err *err);
 
 /* DEL, second half, once the link is gone: the port leaves `ports`. Idempotent. */
 int pod_release_port(const struct attachment *a, struct err *err);
+/* The same where another attachment has the port's name by now: only its number goes. */
+int pod_release_link(const struct attachment *a, struct err *err);
 
 /* CHECK: everything pod_close puts is there (whatever profile the daemon has given). -ENOENT names what is missing. */
 int pod_check(const struct attachment *a, struct err *err);

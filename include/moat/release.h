@@ -5,7 +5,7 @@
 
 #include "moat/attachment.h"
 
-/* Is the attachment's port gone, or no longer under its name? Not if the kernel cannot be asked. */
+/* Is the attachment's port gone? Not if somebody renamed it, nor if the kernel cannot be asked. */
 bool release_is_due(const struct attachment *a);
 
 /*

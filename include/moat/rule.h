@@ -26,6 +26,8 @@ bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret);
 /* Keys: each load appends to the key that the next rule_in or rule_vmap looks up. */
 void rule_load_iifname(struct txn *t);
 void rule_load_oifname(struct txn *t);
+void rule_load_iif(struct txn *t);
+void rule_load_oif(struct txn *t);
 void rule_load_saddr(struct txn *t, int family);
 void rule_load_daddr(struct txn *t, int family);
 void rule_load_l4proto(struct txn *t);

@@ -13,6 +13,7 @@
 #define LOG_GROUP_LOST 8   /* NFLOG: what found no verdict, or spoke with an address not its own */
 
 /* Sets by family: [0] IPv4, [1] IPv6. */
+extern const struct set_spec set_links;           /* the same by number: a port that somebody renames stays closed */
 extern const struct set_spec set_ports;           /* host-side interfaces of guarded pods */
 extern const struct set_spec set_bridge_ports;    /* those that are ports of a bridge: IP hears their pods through the bridge */
 extern const struct set_spec set_open_node[2];    /* input . address that always reaches its own node (mode standard) */
@@ -31,6 +32,7 @@ extern const struct set_spec map_from_addr[2];    /* source → goto e-<address>
 extern const struct set_spec map_to_pod[2];       /* destination → goto i-<address> */
 
 /* Of table bridge moat, there for pods that are ports of a bridge. */
+extern const struct set_spec link_links;
 extern const struct set_spec link_ports;          /* guarded ports, … */
 extern const struct set_spec link_bridge_of_port; /* … with the MAC of their bridge */
 extern const struct set_spec link_macs;           /* port . MAC of the pod behind it */

@@ -31,6 +31,7 @@ enum field {
 	FIELD_PROTOCOL, /* 1 byte, padded to 4 */
 	FIELD_PORT,     /* 2 bytes, network order, padded to 4 */
 	FIELD_ETHER,    /* 6 bytes, padded to 8 */
+	FIELD_IFINDEX,  /* 4 bytes, host order */
 };
 
 enum set_flags {
@@ -55,6 +56,7 @@ struct key {
 	uint8_t len;
 };
 struct key key_of_port(const char *ifname);
+struct key key_of_index(uint32_t ifindex);
 struct key key_of_addr(const struct addr *a);
 struct key key_with_ifname(struct key k, const char *ifname);
 struct key key_with_addr(struct key k, const struct addr *a);

@@ -156,6 +156,7 @@ observe()
 
 # Those of a file: attacks_read FILE [CLASS]; attacks_send sends what was read and waits until it has arrived, or will not.
 ROUND=4000
+declare -A SENDER_AT SENDER_DEV # where a sender is and by which link it sends, if not by eth0 of its own
 attacks_read()
 {
 	local class=${2:-$1} what from families without with packet family
@@ -178,10 +179,12 @@ attacks_send()
 		from=${file##*.}
 		# what may always be said to the node comes behind all the rest: a neighbour solicitation
 		ROUND=$((ROUND + 1))
-		words_fill 6 "eth / ip src=@$from dst=@gateway hops=255 / nd target=@gateway slla=@$from.mac / token nd"
+		words_fill 6 "eth / ip src=@$from dst=@gateway hops=255 / nd target=@gateway / token nd"
 		echo "$ROUND $FILLED" >>"$file"
-		probe_in "$from" craft --gateway "${GATEWAY[$from]:=$(gateway_mac "$from")}" --lines <"$file"
-		wait_until 5 grep -qx "arrived $ROUND" "$CAPTURE_OUT" || fail "what $from sends does not come to an end"
+		probe_in "${SENDER_AT[$from]:-$from}" craft --dev "${SENDER_DEV[$from]:-eth0}" \
+			--gateway "${GATEWAY[$from]:=$(gateway_mac "$from")}" --lines <"$file"
+		wait_until "${PATIENCE:-5}" grep -qx "arrived $ROUND" "$CAPTURE_OUT" || [ -n "${PATIENCE:-}" ] ||
+			fail "what $from sends does not come to an end"
 		rm "$file"
 	done
 }

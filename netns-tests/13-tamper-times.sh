@@ -77,7 +77,7 @@ stop_background "$denied" "$denied_out"
 leaked=$(awk '{ print $2 }' <<<"$LAST")
 count_stop allowed
 
-times() { { grep -oE '^burst .* us$' "$denied_out" | awk '{ print $4 }'; for ((i = bursts; i < n; i++)); do echo 0; done; } | sort -n; }
+times() { { grep -oE '^burst .* us$' "$denied_out" | awk '{ print $4 }' || true; for ((i = bursts; i < n; i++)); do echo 0; done; } | sort -n; }
 bursts=$(grep -c '^burst' "$denied_out" || true)
 ((bursts <= n)) || fail "open $bursts times in $n: $(cat "$denied_out")"
 median=$(times | sed -n "$(((n + 1) / 2))p") longest=$(times | tail -n 1)

@@ -10,7 +10,7 @@
 
 told() { wait_until 5 status_says "$1" || fail "status does not say '$1': $(cat "$T/status.text")"; }
 state_file() { echo "/run/moat/pods/$NETWORK/${CONTAINER[$1]}:eth0"; }
-untraced() { ! nft list ruleset | grep -q "$1"; } # PORT
+untraced() { [[ $(nft list ruleset) != *"$1"* ]]; } # PORT
 
 topology
 manifest_namespace default

@@ -113,9 +113,12 @@ static struct stray *owner_of(struct settling *n, const struct stray_element *e)
 
 	if (is_pod_chain(e->chain))
 		return stray_get(n, e->chain);
-	for (size_t i = 0; i < n->strays.n; i++)
-		if (is_of_port(e) ? has_port(&n->strays.v[i], e) : addressed && has_addr(&n->strays.v[i], &addr))
-			return &n->strays.v[i];
+	for (size_t i = 0; i < n->strays.n; i++) { /* sets of a bridge begin with the port too, that of inet with its bridge */
+		struct stray *s = &n->strays.v[i];
+
+		if ((e->set->fields[0] == FIELD_IFNAME && has_port(s, e)) || (addressed && has_addr(s, &addr)))
+			return s;
+	}
 	return NULL;
 }
 
@@ -271,7 +274,7 @@ static bool settle_lone(struct strays *told, struct reconcile *r, const struct s
 	code = reconcile_commit_locked(r, t, &err);
 	if (code < 0 && code != -ENOENT)
 		log_warn("stray-not-settled what=\"element of set %s\" error=\"%s\"", e->set->name, err.text);
-	else if (!told->what[0])
+	else if (!told->what[0] && e->set->table == TABLE_INET)
 		snprintf(told->what, sizeof(told->what), "extra: element of set %s", e->set->name);
 	return code == 0 || code == -ENOENT;
 }
@@ -305,7 +308,9 @@ bool strays_settle(struct strays *s, struct reconcile *r, const struct verified 
 	for (size_t i = 0; i < n.strays.n; i++)
 		all &= settle_stray(&now, r, &n, &n.strays.v[i]);
 	for (size_t i = 0; i < n.lone.n; i++)
-		all &= settle_lone(&now, r, &n, n.lone.v[i]);
+		/* nobody else speaks with the MAC of a pod that may still run, and no key says whose MAC it is */
+		if (n.lone.v[i]->set != &link_pod_macs || !now.told.n)
+			all &= settle_lone(&now, r, &n, n.lone.v[i]);
 	log_new(&now, s);
 	strays_done(s);
 	*s = now;

@@ -174,13 +174,13 @@ static void tell(const struct node *nodes, struct flows *flows, size_t n_nodes, 
 int main(int argc, char **argv)
 {
 	static struct node nodes[] = {
-		[BARE] = {"bare", "a bare node", NODE_BARE},
-		[CONNTRACK] = {"conntrack", "conntrack alone", NODE_CONNTRACK},
-		[SMALL] = {"small", "moat", NODE_MOAT, .pods = 2, .peers = 10, .policies = 2},
-		[LARGE] = {"pods", "1,000 pods", NODE_MOAT, .pods = 1000, .peers = 10, .policies = 2},
-		{"peers", "50,000 peers", NODE_MOAT, .pods = 2, .peers = 50000, .policies = 2},
-		{"blocks", "10,000 blocks", NODE_MOAT, .pods = 2, .peers = 10, .policies = 2, .blocks = 10000},
-		{"policies", "1,000 policies", NODE_MOAT, .pods = 2, .peers = 10, .policies = 1000},
+		[BARE] = {.name = "bare", .text = "a bare node", .guard = NODE_BARE},
+		[CONNTRACK] = {.name = "conntrack", .text = "conntrack alone", .guard = NODE_CONNTRACK},
+		[SMALL] = {.name = "small", .text = "moat", .guard = NODE_MOAT, .pods = 2, .peers = 10, .policies = 2},
+		[LARGE] = {.name = "pods", .text = "1,000 pods", .guard = NODE_MOAT, .pods = 1000, .peers = 10, .policies = 2},
+		{.name = "peers", .text = "50,000 peers", .guard = NODE_MOAT, .pods = 2, .peers = 50000, .policies = 2},
+		{.name = "blocks", .text = "10,000 blocks", .guard = NODE_MOAT, .pods = 2, .peers = 10, .policies = 2, .blocks = 10000},
+		{.name = "policies", .text = "1,000 policies", .guard = NODE_MOAT, .pods = 2, .peers = 10, .policies = 1000},
 	};
 	static struct flows flows[ARRAY_SIZE(nodes)];
 	struct rlimit files;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "policyd/bounds.h"
 #include "policyd/model.h"
 
 struct cluster *cluster_new(void)
@@ -35,7 +36,7 @@ void space_settle(struct cluster *c, struct space *s)
 	free(s);
 }
 
-struct subject *subject_get(struct space *space, const char *name)
+struct subject *subject_get(struct cluster *c, struct space *space, const char *name)
 {
 	struct subject *s;
 
@@ -45,6 +46,7 @@ struct subject *subject_get(struct space *space, const char *name)
 		s->space = space;
 		s->name = mem_strdup(name);
 		HASH_ADD_KEYPTR(hh, space->subjects, s->name, strlen(s->name), s);
+		c->n_subjects++;
 	}
 	return s;
 }
@@ -67,6 +69,7 @@ void subject_settle(struct cluster *c, struct subject *s)
 	if (s->object || s->locals.n)
 		return;
 	HASH_DEL(space->subjects, s);
+	c->n_subjects--;
 	VEC_DONE(&s->locals);
 	VEC_DONE(&s->claims);
 	VEC_DONE(&s->addrs);
@@ -122,7 +125,7 @@ static bool same_pod(const struct object *a, const struct object *b)
 
 static void pod_put(struct cluster *c, const char *ns, const char *name, struct object *object)
 {
-	struct subject *s = subject_get(space_get(c, ns), name);
+	struct subject *s = subject_get(c, space_get(c, ns), name);
 	struct object *former = s->object;
 
 	s->object = object;
@@ -188,6 +191,9 @@ static void policy_put(struct cluster *c, const char *ns, const char *name, stru
 	}
 	if (former)
 		HASH_DEL(s->rulings, former);
+	if (!former != !now && HASH_COUNT(s->rulings) == SPACE_POLICIES_MAX) /* to or from one too many */
+		for (size_t i = 0; i < s->locals.n; i++)
+			local_mark(c, s->locals.v[i]);
 	if (now)
 		HASH_ADD_KEYPTR(hh, s->rulings, now->object->name, strlen(now->object->name), now);
 	s->term_refs++; /* the last term of former must not take s away here */

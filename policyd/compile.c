@@ -22,9 +22,9 @@
  * as many intervals as it has numbers with that protocol. For egress it is each destination's own matter: all named ports of
  * all rules make one group of endpoints, address . protocol . port.
  *
+ * What is beyond a bound allows nothing, and is told (bounds.h): a policy, a namespace, or the profile of one pod.
  * Overlapping intervals multiply: 3,000 rules of 80 bytes, each with a block and a range inside the former's, are 6,000 unions of
- * up to 3,000 blocks (seen: 20 s and 500 MB, and every other pod's changes wait). Who writes such policies closes the pods that they
- * select, and nobody else: beyond a bound a profile allows nothing, and it is told. Thousands of separate ports are bounded likewise.
+ * up to 3,000 blocks (seen: 20 s and 500 MB, and every other pod's changes wait).
  *
  * What nobody understands adds nothing: a peer of no known kind makes no term, and a rule that has only such peers is a
  * product with the empty set.
@@ -33,10 +33,11 @@
 
 #include <string.h>
 
+#include "policyd/bounds.h"
 #include "policyd/model.h"
 
-#define PROFILE_GROUPS_MAX 1000   /* unions that are made; the kernel finds a set by its name one by one: 10,000 take it 40 s */
-#define PROFILE_PARTS_MAX 500000 /* peers in all of them */
+#define PROFILE_GROUPS_MAX 500   /* unions of peers, half of what its namespace may have */
+#define PROFILE_PARTS_MAX 100000 /* peers in all of them, likewise */
 #define PROFILE_ENTRIES_MAX 2000 /* port intervals: the kernel takes 40 ms for as many ranges, and 7 s for 30,000 */
 
 /* One interval of ports of a rule that is in `rules`. */
@@ -54,6 +55,7 @@ struct wanted {
 	bool portless_everyone;
 	struct part_list endpoints;
 	struct term *anyone; /* a reference, if endpoints have it */
+	bool named;          /* a port of the pod itself was looked up by its name */
 	size_t groups, parts, entries; /* what the sweep has cost */
 };
 
@@ -104,6 +106,7 @@ static void want_port(struct cluster *c, struct wanted *w, enum direction d, con
 	} else if (d == EGRESS) {
 		want_endpoints(c, w, rule, port);
 	} else {
+		w->named = true;
 		for (size_t i = 0; i < pod->ports.n; i++) {
 			const struct named_port *own = &pod->ports.v[i];
 
@@ -176,6 +179,11 @@ static bool sweep_is_resolved(const struct sweep *s)
 	return s->active.n == s->last.n && !memcmp(s->active.v, s->last.v, s->active.n * sizeof(s->active.v[0]));
 }
 
+static bool is_over_budget(const struct cluster *c)
+{
+	return c->budget && c->budget->exceeded;
+}
+
 static bool is_too_large(const struct wanted *w)
 {
 	return w->groups > PROFILE_GROUPS_MAX || w->parts > PROFILE_PARTS_MAX || w->entries > PROFILE_ENTRIES_MAX;
@@ -207,6 +215,7 @@ static struct group *sweep_group(struct cluster *c, struct sweep *s, struct want
 		s->group = NULL; /* too large: nobody reads it */
 	else
 		s->group = group_get(c, GROUP_ADDRS, &parts);
+	budget_take_group(c, s->group);
 	VEC_DONE(&parts);
 	return s->group;
 }
@@ -233,7 +242,7 @@ static void sweep(struct cluster *c, struct wanted *w, struct profile *p)
 
 	if (w->edges.n > 1)
 		qsort(w->edges.v, w->edges.n, sizeof(w->edges.v[0]), compare_edges);
-	for (size_t i = 0; i < w->edges.n && !is_too_large(w); i++) {
+	for (size_t i = 0; i < w->edges.n && !is_too_large(w) && !is_over_budget(c); i++) {
 		sweep_step(&s, &w->edges.v[i]);
 		/* every edge at one port is passed before the interval that begins there is judged */
 		if (s.active.n && w->edges.v[i + 1].at != w->edges.v[i].at)
@@ -267,130 +276,121 @@ static void compile_wanted(struct cluster *c, struct wanted *w, struct profile *
 	if (w->portless.n) {
 		add_parts(&portless, &w->portless);
 		p->portless = group_get(c, GROUP_ADDRS, &portless);
+		budget_take_group(c, p->portless);
 	}
-	if (w->endpoints.n)
+	if (w->endpoints.n) {
 		p->endpoints = group_get(c, GROUP_ENDPOINTS, &w->endpoints);
+		budget_take_group(c, p->endpoints);
+	}
 	sweep(c, w, p);
-	if (is_too_large(w)) {
-		VEC_DONE(&p->entries);
-		p->portless = p->endpoints = NULL;
+}
+
+static void allow_nothing(struct profile *p)
+{
+	VEC_DONE(&p->entries);
+	p->open = false;
+	p->portless = p->endpoints = NULL;
+}
+
+static char *excess_of_policy(const struct object *policy)
+{
+	return mem_printf("NetworkPolicy %s %s", policy->name, policy->policy.excess);
+}
+
+static char *excess_of_profile(void)
+{
+	return mem_printf("its policies come to more than %d unions of peers, %d peers in them or %d port intervals", PROFILE_GROUPS_MAX,
+			  PROFILE_PARTS_MAX, PROFILE_ENTRIES_MAX);
+}
+
+static char *excess_of_space(const struct space *s)
+{
+	unsigned n = HASH_COUNT(s->rulings);
+
+	return n > SPACE_POLICIES_MAX ? mem_printf("its namespace has %u policies, at most %d are read", n, SPACE_POLICIES_MAX) : NULL;
+}
+
+static void copy_profile(struct profile *to, const struct profile *from)
+{
+	to->open = from->open;
+	to->portless = from->portless;
+	to->endpoints = from->endpoints;
+	VEC_DONE(&to->entries);
+	for (size_t i = 0; i < from->entries.n; i++)
+		VEC_PUSH(&to->entries, from->entries.v[i]);
+}
+
+/* What the pod before had from the same policies; named ports are each pod's own. */
+static bool recall(const struct compile_memo *m, const struct compile_memo *asked, struct profile *p, char **ret_excess)
+{
+	if (!m->rulings.n || m->rulings.n != asked->rulings.n || m->named ||
+	    memcmp(m->rulings.v, asked->rulings.v, m->rulings.n * sizeof(m->rulings.v[0])) != 0)
+		return false;
+	copy_profile(p, &m->profile);
+	*ret_excess = mem_strdup(m->excess);
+	return true;
+}
+
+/* Takes over what was asked. */
+static void remember(struct compile_memo *m, struct compile_memo *asked, const struct profile *p, const char *excess)
+{
+	copy_profile(&m->profile, p);
+	VEC_DONE(&m->rulings);
+	m->rulings = asked->rulings;
+	asked->rulings = (struct ruling_list){0};
+	m->named = asked->named;
+	free(m->excess);
+	m->excess = mem_strdup(excess);
+}
+
+void compile_forget(struct cluster *c)
+{
+	for (int d = 0; d < DIRECTION_COUNT; d++) {
+		VEC_DONE(&c->memo[d].rulings);
+		VEC_DONE(&c->memo[d].profile.entries);
+		free(c->memo[d].excess);
+		c->memo[d] = (struct compile_memo){.named = false};
 	}
 }
 
-/* Fills p with what the policies that select the pod allow; returns whether there are any. */
-static bool compile_policies(struct cluster *c, const struct subject *s, struct profile *p, bool *ret_too_large)
+/* What the rulings come to, into p; the excess of the profile, or NULL. */
+static char *compile_rulings(struct cluster *c, struct compile_memo *asked, const struct pod *pod, struct profile *p)
 {
 	struct wanted w = {0};
-	bool selected = false;
+	char *excess;
 
+	for (size_t i = 0; i < asked->rulings.n; i++)
+		for (size_t k = 0; k < asked->rulings.v[i]->rules[p->direction].n; k++)
+			want_rule(c, &w, p->direction, pod, &asked->rulings.v[i]->rules[p->direction].v[k]);
+	compile_wanted(c, &w, p);
+	asked->named = w.named;
+	excess = is_too_large(&w) ? excess_of_profile() : NULL;
+	wanted_done(c, &w);
+	return excess;
+}
+
+bool compile_policies(struct cluster *c, const struct subject *s, struct profile *p, char **ret_excess)
+{
+	struct compile_memo asked = {.named = false}, *memo = &c->memo[p->direction];
+	bool selected;
+
+	*ret_excess = excess_of_space(s->space);
+	if (*ret_excess)
+		return true;
 	for (const struct ruling *r = s->space->rulings; r; r = r->hh.next) {
 		if (!selects(c, r, p->direction, s->object))
 			continue;
-		selected = true;
-		for (size_t i = 0; i < r->rules[p->direction].n; i++)
-			want_rule(c, &w, p->direction, &s->object->pod, &r->rules[p->direction].v[i]);
+		VEC_PUSH(&asked.rulings, r);
+		if (r->object->policy.excess && !*ret_excess)
+			*ret_excess = excess_of_policy(r->object);
 	}
-	compile_wanted(c, &w, p);
-	*ret_too_large = is_too_large(&w);
-	wanted_done(c, &w);
+	selected = asked.rulings.n > 0;
+	if (selected && !*ret_excess && !recall(memo, &asked, p, ret_excess)) {
+		*ret_excess = compile_rulings(c, &asked, &s->object->pod, p);
+		remember(memo, &asked, p, *ret_excess);
+	}
+	if (*ret_excess)
+		allow_nothing(p);
+	VEC_DONE(&asked.rulings);
 	return selected;
-}
-
-enum confirmation local_confirmation(const struct local *l, bool *ret_by_name_only)
-{
-	const struct attachment *a = l->attachment;
-
-	*ret_by_name_only = false;
-	if (!a->pod_namespace || !a->pod_name)
-		return POD_NOT_KUBERNETES;
-	if (!subject_is(l->subject, a, ret_by_name_only))
-		return POD_UNKNOWN;
-	return l->subject->space->object ? POD_CONFIRMED : POD_NAMESPACE_UNKNOWN;
-}
-
-/* The mode of v, with the label of its Namespace; returns what a denied sender sees. */
-static enum deny settle_mode(struct cluster *c, const struct local *l, struct local_pod *v)
-{
-	const struct object *space = l->subject->space->object;
-	const char *text = space ? labels_get(&space->namespace.labels, MODE_LABEL) : NULL;
-	enum deny deny = l->attachment->deny;
-	struct network *n;
-	enum mode label;
-
-	HASH_FIND_STR(c->networks, l->attachment->network, n);
-	v->mode = n ? n->mode : l->attachment->mode;
-	if (n)
-		deny = n->deny;
-	v->label_ignored = false;
-	if (!text)
-		return deny;
-	/* an attachment that is no pod of the source may tighten, and has nothing to loosen by */
-	if (mode_parse(text, &label) && (label == v->mode || mode_is_tighter(label, v->mode) ||
-					 (c->loosening[label] && v->confirmation == POD_CONFIRMED)))
-		v->mode = label;
-	else
-		v->label_ignored = true;
-	return deny;
-}
-
-/* What happens to what nothing allowed. A peer that is not known yet must not be told off: it retries. */
-static enum profile_end end_of(const struct local_pod *v, bool selected, enum deny deny)
-{
-	bool observed = v->mode == MODE_AUDIT || (v->mode == MODE_PREVIEW && !selected);
-
-	if (observed)
-		return END_OBSERVE;
-	return v->confirmation == POD_CONFIRMED && deny == DENY_REJECT ? END_REJECT : END_DROP;
-}
-
-static struct profile *local_profile(struct cluster *c, const struct local *l, enum direction d, enum deny deny)
-{
-	struct local_pod *v = l->view;
-	struct profile draft = {.direction = d};
-	bool was_open = !l->fresh && v->profile[d] && v->profile[d]->open && !v->selected[d];
-
-	v->too_large[d] = false;
-	v->selected[d] = v->confirmation == POD_CONFIRMED && compile_policies(c, l->subject, &draft, &v->too_large[d]);
-	draft.end = end_of(v, v->selected[d], deny);
-	if (v->confirmation != POD_CONFIRMED || v->selected[d] || v->mode != MODE_STANDARD)
-		return profile_get(c, &draft);
-	/* unselected, standard: what could not be read may hold the policy that selects it */
-	draft.open = !c->incomplete || was_open;
-	if (!draft.open)
-		draft.end = END_DROP;
-	return profile_get(c, &draft);
-}
-
-/* Returns whether something changed that the kernel has to know. */
-static bool local_compile(struct cluster *c, struct local *l)
-{
-	struct local_pod *v = l->view;
-	bool changed = l->fresh, node_open = v->node_open;
-	enum deny deny;
-
-	v->confirmation = local_confirmation(l, &v->by_name_only);
-	deny = settle_mode(c, l, v);
-	for (int d = 0; d < DIRECTION_COUNT; d++) {
-		struct profile *now = local_profile(c, l, (enum direction)d, deny);
-
-		changed = changed || now != v->profile[d];
-		profile_put(c, v->profile[d]);
-		v->profile[d] = now;
-	}
-	v->node_open = v->confirmation == POD_CONFIRMED && v->mode == MODE_STANDARD;
-	l->fresh = false;
-	return changed || v->node_open != node_open;
-}
-
-void cluster_compile(struct cluster *c, struct local_pod_list *ret)
-{
-	*ret = (struct local_pod_list){0};
-	for (size_t i = 0; i < c->dirty.n; i++) {
-		struct local *l = c->dirty.v[i];
-
-		l->dirty = false;
-		if (l->view && local_compile(c, l))
-			VEC_PUSH(ret, l->view);
-	}
-	c->dirty.n = 0;
 }

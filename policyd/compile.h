@@ -45,7 +45,8 @@ struct group {
 	bool installed;                 /* reconcile's: its sets are in the kernel, */
 	uint32_t number;                /* under this number, */
 	uint8_t chains;                 /* with these chains: a bit per variant of program.h */
-	bool idle;                      /* cluster's: in its list of what may be unused */
+	bool idle;                      /* cluster's: in its list of what may be unused, */
+	unsigned counted;               /* and in the last budget that met it */
 	unsigned refs;                  /* profiles that use it */
 	UT_hash_handle hh;              /* cluster's table, by name */
 	struct group_state *state;      /* cluster's own: terms and members */
@@ -70,7 +71,8 @@ struct profile {
 	struct group *endpoints;    /* GROUP_ENDPOINTS tried before entries; NULL: none. Egress only */
 	bool installed;             /* reconcile's: in the kernel, */
 	uint32_t number;            /* under this number */
-	bool idle;                  /* as a group's */
+	bool idle;                  /* as a group's, */
+	unsigned counted;           /* too */
 	unsigned refs;
 	UT_hash_handle hh;
 };
@@ -135,7 +137,8 @@ struct local_pod {
 	enum mode mode;     /* effective: conflist, attachment, namespace label */
 	bool label_ignored; /* the namespace's moat.cni/mode was not applied (unknown, or it would loosen) */
 	bool selected[DIRECTION_COUNT];
-	bool too_large[DIRECTION_COUNT]; /* its policies are beyond what is compiled: nothing is allowed */
+	char *excess[DIRECTION_COUNT]; /* its policies are beyond this bound, so nothing is allowed; else NULL */
+	bool excess_told;              /* reconcile's */
 	struct profile *profile[DIRECTION_COUNT]; /* referenced */
 	bool node_open;     /* may always reach its own node: mode standard and confirmed */
 	bool node_known;    /* reconcile's: the kernel does not have it so (ADD leaves it so too) */

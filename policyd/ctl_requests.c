@@ -125,8 +125,8 @@ static const char *policy_text(const struct local_pod *pod, enum direction d)
 		return "as it stands";
 	if (p->open)
 		return "open";
-	if (pod->too_large[d])
-		return "closed: its policies have too many ports or unions of peers";
+	if (pod->excess[d])
+		return p->end == END_OBSERVE ? "observed: see excess" : "closed: see excess";
 	if (profile_is_empty(p))
 		return p->end == END_OBSERVE ? "observed" : "closed";
 	return p->end == END_OBSERVE ? "policy, observed" : "policy";
@@ -153,6 +153,7 @@ static cJSON *pod_status(const struct daemon *d, const struct local_pod *pod)
 	cJSON_AddStringToObject(status, "egress", policy_text(pod, EGRESS));
 	HASH_FIND_STR(d->attachments.known, pod->key, known);
 	add_text(status, "trouble", known && known->trouble[0] ? known->trouble : NULL);
+	add_text(status, "excess", pod->excess[INGRESS] ? pod->excess[INGRESS] : pod->excess[EGRESS]);
 	return status;
 }
 

@@ -29,6 +29,19 @@ static void on_retry(uv_timer_t *timer)
 	daemon_apply(timer->data);
 }
 
+/* Who wrote too much is told once, and again when it is something else. */
+static void tell_excess(struct daemon *d)
+{
+	for (struct local_pod *pod = cluster_local_pods(d->cluster); pod; pod = pod->hh.next) {
+		const char *excess = pod->excess[INGRESS] ? pod->excess[INGRESS] : pod->excess[EGRESS];
+
+		if (excess && !pod->excess_told)
+			log_warn("tenant-excess namespace=%s pod=%s action=closed reason=\"%s\"", TEXT(pod->attachment->pod_namespace),
+				 TEXT(pod->attachment->pod_name), TEXT(excess));
+		pod->excess_told = true;
+	}
+}
+
 static void tell_escape(const struct object *pod, void *arg)
 {
 	(void)arg;
@@ -50,6 +63,7 @@ void daemon_apply(struct daemon *d)
 		return;
 	}
 	watch_settled(&d->watch);
+	tell_excess(d);
 	cluster_take_new_escapes(d->cluster, tell_escape, NULL);
 	d->trouble[0] = '\0';
 	d->retry_ms = RETRY_FIRST_MS;

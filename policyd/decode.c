@@ -122,12 +122,12 @@ static void decode_object(struct decode *d, const struct doc *root, enum object_
 		decode_error(d, root, "\"%s\" is not supported; use %s", TEXT(version), expected);
 		decode_leave(d, mark);
 	}
-	if (!d->failed) {
+	if (!d->failed && !d->unused) {
 		VEC_PUSH(&d->result->objects, obj);
 		return;
 	}
 	object_free(obj);
-	if (kind == KIND_POLICY)
+	if (d->failed && kind == KIND_POLICY)
 		VEC_PUSH(&d->result->fallback, decode_closed_policy(root, ns, name));
 }
 

@@ -15,6 +15,7 @@ struct decode {
 	char path[DECODE_PATH_MAX]; /* "spec.ingress[0]" */
 	unsigned errors, warnings;
 	bool failed; /* the object is not what the API server would take */
+	bool unused; /* beyond a bound (bounds.h): as if it were not there */
 };
 
 /* Steps into a field or an element; the result is what decode_leave needs to step out again. */
@@ -42,6 +43,11 @@ bool decode_port_number(struct decode *d, const struct doc *doc, uint16_t *ret);
 bool decode_protocol(struct decode *d, const struct doc *map, uint8_t *ret);
 /* A CIDR block; unmasked bits and legacy zeros are warned about. */
 bool decode_block(struct decode *d, const struct doc *doc, struct block *ret);
+
+/* Bytes of all keys and texts. */
+size_t decode_text_bytes(const struct doc *doc);
+/* Why a policy is beyond the bounds (caller frees), or NULL. */
+char *decode_policy_excess(const struct doc *spec);
 
 /* The labels of an object, its metadata.labels. */
 void decode_labels(struct decode *d, const struct doc *root, struct labels *ret);

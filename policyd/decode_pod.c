@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "moat/text.h"
+#include "policyd/bounds.h"
 #include "policyd/decode_internal.h"
 
 #define ADDRS_MAX 32 /* the API server takes one per family */
@@ -174,8 +175,12 @@ static void decode_container_port(struct decode *d, const struct doc *item, stru
 	if (number && decode_port_number(d, number, &port.number)) {
 		decode_leave(d, mark);
 		if (decode_protocol(d, item, &port.protocol)) {
-			port.name = mem_strdup(name->text);
-			VEC_PUSH(&pod->ports, port);
+			if (pod->ports.n < POD_NAMED_PORTS_MAX) {
+				port.name = mem_strdup(name->text);
+				VEC_PUSH(&pod->ports, port);
+			} else {
+				decode_warn(d, item, "is one named port too many, at most %d are read: it is left out", POD_NAMED_PORTS_MAX);
+			}
 		}
 		return;
 	}

@@ -8,6 +8,7 @@
 
 #include "moat/mode.h"
 #include "moat/text.h"
+#include "policyd/bounds.h"
 #include "policyd/decode_internal.h"
 
 /* `null` as an element would be the zero value to the API's decoder: a rule or peer that restricts nothing. */
@@ -279,6 +280,20 @@ static void warn_unknown_top_level(struct decode *d, const struct doc *root)
 	}
 }
 
+/* Only whom it selects is read: they are closed. Without a selector that may be read, everyone is. */
+static void decode_excess(struct decode *d, const struct doc *spec, struct policy *policy)
+{
+	const struct doc *pods = doc_get(spec, "podSelector");
+	size_t mark = decode_enter(d, "spec");
+
+	decode_warn(d, spec, "%s: the pods that it selects are closed", policy->excess);
+	if (pods && decode_text_bytes(pods) <= POLICY_SELECTOR_BYTES_MAX && decode_expect(d, pods, DOC_MAP))
+		decode_peer_selector(d, pods, "podSelector", &policy->pods);
+	for (int i = 0; i < DIRECTION_COUNT; i++)
+		policy->isolates[i] = true;
+	decode_leave(d, mark);
+}
+
 void decode_policy(struct decode *d, const struct doc *root, struct object *obj)
 {
 	static const char *const known[] = {"podSelector", "policyTypes", "ingress", "egress", NULL};
@@ -287,6 +302,11 @@ void decode_policy(struct decode *d, const struct doc *root, struct object *obj)
 	size_t mark;
 
 	warn_unknown_top_level(d, root);
+	policy->excess = decode_policy_excess(spec);
+	if (policy->excess) {
+		decode_excess(d, spec, policy);
+		return;
+	}
 	mark = decode_enter(d, "spec");
 	if (spec)
 		decode_known_fields(d, spec, known);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "moat/text.h"
+#include "policyd/bounds.h"
 #include "policyd/decode_internal.h"
 
 static bool check_key(struct decode *d, const struct doc *at, const char *key)
@@ -52,6 +53,12 @@ void decode_labels(struct decode *d, const struct doc *root, struct labels *ret)
 	const struct doc *map = decode_field(d, doc_get(root, "metadata"), "labels", DOC_MAP);
 
 	inner = decode_enter(d, "labels");
+	if (decode_text_bytes(map) > LABEL_BYTES_MAX) {
+		decode_warn(d, map, "has %zu bytes, at most %d are read: the object is not used, and pods that depend on it stay closed",
+			    decode_text_bytes(map), LABEL_BYTES_MAX);
+		d->unused = true;
+		map = NULL;
+	}
 	for (size_t i = 0; map && i < map->n; i++)
 		if (check_pair(d, map, i))
 			VEC_PUSH(&sorted, ((struct label){.key = map->keys[i], .value = map->items[i].text}));

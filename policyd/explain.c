@@ -142,6 +142,8 @@ static void judge_policies(const struct view *v, struct explain_end *end)
 		if (!r->object->policy.isolates[v->direction] || !selector_matches(&r->object->policy.pods, &v->self->pod->labels))
 			continue;
 		VEC_PUSH(&end->isolating, name_rule(r, 0));
+		if (r->object->policy.excess && !end->excess)
+			end->excess = mem_printf("NetworkPolicy %s %s", r->object->name, r->object->policy.excess);
 		for (size_t i = 0; i < r->rules[v->direction].n; i++) {
 			const struct ruling_rule *rule = &r->rules[v->direction].v[i];
 
@@ -253,6 +255,21 @@ static bool judge_special(const struct view *v, struct explain_end *end)
 	return true;
 }
 
+/* Beyond a bound of what tenants may write, whatever the policies say. */
+static bool judge_excess(const struct view *v, struct explain_end *end)
+{
+	const struct local_pod *local = v->self->local ? v->self->local->view : NULL;
+	const char *excess = local ? local->excess[v->direction] : end->excess;
+
+	if (!excess)
+		return false;
+	if (end->attached && end->mode == MODE_AUDIT)
+		set(end, EXPLAIN_OBSERVED, mem_printf("%s; mode audit lets it through and tells", excess));
+	else
+		set(end, EXPLAIN_DENIED, mem_printf("closed: %s", excess));
+	return true;
+}
+
 static char *party_name(const struct party *p, const struct explain_party *asked)
 {
 	char addr[ADDR_TEXT_MAX];
@@ -275,6 +292,8 @@ static void judge(const struct view *v, struct explain_end *end, const char *tra
 	if (judge_special(v, end))
 		return;
 	judge_policies(v, end);
+	if (judge_excess(v, end))
+		return;
 	if (end->isolating.n)
 		judge_selected(v, end, traffic, peer);
 	else

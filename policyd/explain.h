@@ -42,6 +42,7 @@ struct explain_end {
 	enum explain_verdict verdict;
 	VEC(struct explain_rule) isolating; /* policies that select the pod in this direction */
 	VEC(struct explain_rule) allowing;  /* rules of these that allow the packet */
+	char *excess; /* of such a policy: the bound that it is beyond; else NULL */
 	char *reason; /* one sentence, escaped */
 };
 

@@ -53,6 +53,7 @@ static void end_done(struct explain_end *end)
 	VEC_DONE(&end->isolating);
 	VEC_DONE(&end->allowing);
 	free(end->name);
+	free(end->excess);
 	free(end->reason);
 }
 

@@ -307,7 +307,7 @@ struct group *group_get(struct cluster *c, enum group_kind kind, struct part_lis
 	group_define(parts, kind, &d);
 	definition_name(&d, name);
 	HASH_FIND_STR(c->groups, name, g);
-	if (!g) {
+	if (!g && budget_affords(c, parts)) {
 		g = group_new(c, kind, parts, &d);
 		memcpy(g->name, name, sizeof(name));
 		HASH_ADD_STR(c->groups, name, g);

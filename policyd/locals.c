@@ -33,8 +33,10 @@ static void view_free(struct cluster *c, struct local_pod *view)
 	if (!view)
 		return;
 	HASH_DEL(c->views, view);
-	for (int d = 0; d < DIRECTION_COUNT; d++)
+	for (int d = 0; d < DIRECTION_COUNT; d++) {
 		profile_put(c, view->profile[d]);
+		free(view->excess[d]);
+	}
 	free(view);
 }
 
@@ -44,8 +46,8 @@ static struct subject *subject_of(struct cluster *c, const struct local *l)
 	const struct attachment *a = l->attachment;
 
 	if (a->pod_namespace && a->pod_name)
-		return subject_get(space_get(c, a->pod_namespace), a->pod_name);
-	return subject_get(space_get(c, ""), l->key);
+		return subject_get(c, space_get(c, a->pod_namespace), a->pod_name);
+	return subject_get(c, space_get(c, ""), l->key);
 }
 
 static void local_leave(struct local *l)

@@ -257,6 +257,8 @@ static void print_pods(const cJSON *status)
 		       is_true(pod, "byNameOnly") ? "; identified by name only, no UID to compare" : "");
 		if (*text_of(pod, "trouble"))
 			printf("  ! %s\n", text_of(pod, "trouble"));
+		if (*text_of(pod, "excess"))
+			printf("  ! excess: %s\n", text_of(pod, "excess"));
 	}
 	print_escapes(status);
 	cJSON_ArrayForEach(unreadable, cJSON_GetObjectItem(status, "unreadable"))

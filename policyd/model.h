@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of struct cluster: private to cluster.c, claims.c, terms.c, groups.c, profiles.c, compile.c and explain.c.
+ * The inside of struct cluster: private to cluster.c, claims.c, terms.c, groups.c, profiles.c, budget.c, compile.c,
+ * compile_pods.c, escapes.c and explain.c.
  *
  *   cluster ── space (a namespace) ── subject (a pod: object, attachments, address claims)
  *                                  ── ruling (a policy: object and the terms of its rules)
@@ -103,6 +104,8 @@ struct local {
 	struct local_pod *view; /* NULL while closing */
 	bool dirty;
 	bool fresh; /* (re)attached since the last compile */
+	bool settled; /* compiled in this round; these were its profiles before: */
+	struct profile *former[DIRECTION_COUNT];
 	UT_hash_handle hh;
 };
 
@@ -142,6 +145,7 @@ struct ruling {
 
 struct space {
 	char *name;
+	bool excess, compiled; /* beyond what its pods may cost; among those that are compiled now */
 	struct object *object; /* NULL: not known (yet) */
 	struct subject *subjects;
 	struct ruling *rulings;
@@ -163,8 +167,38 @@ struct network {
 	UT_hash_handle hh;
 };
 
+struct space_list {
+	struct space **v;
+	size_t n, cap;
+};
+
+/* What is left to a namespace whose pods are compiled: bounds.h, budget.c. */
+struct budget {
+	unsigned round;
+	size_t unions, peers, members, intervals;
+	uint64_t asked;
+	char *exceeded; /* which bound; NULL: none */
+};
+
+struct ruling_list {
+	const struct ruling **v;
+	size_t n, cap;
+};
+
+/* What the pod that was compiled last had from its policies: replicas have the same. */
+struct compile_memo {
+	struct ruling_list rulings;
+	bool named; /* by a named port of the pod, which is each pod's own */
+	struct profile profile;
+	char *excess;
+};
+
 struct cluster {
 	struct space *spaces;
+	size_t n_subjects;
+	struct budget *budget; /* while a namespace is compiled */
+	unsigned budget_rounds;
+	struct compile_memo memo[DIRECTION_COUNT]; /* likewise */
 	struct node_state *nodes;
 	bool nodes_changed;
 	struct owner *owners;
@@ -195,7 +229,7 @@ struct cluster {
 /* cluster.c */
 struct space *space_get(struct cluster *c, const char *name); /* makes it */
 void space_settle(struct cluster *c, struct space *s);        /* frees it if nothing is left of it */
-struct subject *subject_get(struct space *space, const char *name); /* makes it */
+struct subject *subject_get(struct cluster *c, struct space *space, const char *name); /* makes it */
 void subject_settle(struct cluster *c, struct subject *s);
 struct subject *subject_find(const struct cluster *c, const char *ns, const char *name);
 bool subject_is(const struct subject *s, const struct attachment *a, bool *ret_by_name_only);
@@ -223,7 +257,7 @@ bool term_selects_space(const struct term *t, const struct space *s, const struc
 bool term_has_addr(const struct term *t, const struct addr *addr); /* TERM_BLOCK, TERM_ANY */
 
 /* groups.c */
-struct group *group_get(struct cluster *c, enum group_kind kind, struct part_list *parts); /* takes parts' memory; no reference */
+struct group *group_get(struct cluster *c, enum group_kind kind, struct part_list *parts); /* takes parts' memory; no reference; NULL: beyond the budget */
 bool parts_are_everyone(const struct part_list *parts);
 /* What the pod of s, as `object`, is at addrs: 1 adds it to the groups that select it, -1 takes it away. */
 void members_count(struct cluster *c, const struct subject *s, const struct object *object, const struct addr_list *addrs,
@@ -232,7 +266,23 @@ void members_move_space(struct cluster *c, struct space *s, const struct object 
 bool group_has(const struct group *g, const struct member *m);
 void group_free(struct cluster *c, struct group *g);
 
+/* budget.c: without a budget everything is afforded and nothing is counted. A group is asked for before it is made, counted when it is used. */
+void budget_begin(struct cluster *c, struct budget *b, const struct space *s);
+void budget_end(struct cluster *c);
+bool budget_affords(struct cluster *c, const struct part_list *parts);
+void budget_take_group(struct cluster *c, struct group *g); /* accepts NULL */
+void budget_take_profile(struct cluster *c, struct profile *p);
+
 /* compile.c */
+/*
+ * Fills p with what the policies that select the pod of s allow; returns whether there are any. ret_excess: the bound beyond which that is
+ * nothing (caller frees), or NULL.
+ */
+bool compile_policies(struct cluster *c, const struct subject *s, struct profile *p, char **ret_excess);
+
+void compile_forget(struct cluster *c); /* the memo, at the end of a namespace */
+
+/* compile_pods.c */
 enum confirmation local_confirmation(const struct local *l, bool *ret_by_name_only);
 
 /* profiles.c */

@@ -58,6 +58,7 @@ void object_free(struct object *obj)
 		pod_done(&obj->pod);
 		break;
 	case KIND_POLICY:
+		free(obj->policy.excess);
 		selector_done(&obj->policy.pods);
 		policy_drop_rules(&obj->policy, INGRESS);
 		policy_drop_rules(&obj->policy, EGRESS);

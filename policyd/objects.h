@@ -72,6 +72,7 @@ struct policy_rule {
 };
 
 struct policy {
+	char *excess; /* beyond a bound of bounds.h, and which: it closes the pods that it selects; else NULL */
 	struct selector pods;
 	bool isolates[2];                /* by enum direction: policyTypes, with its defaulting applied */
 	VEC(struct policy_rule) rules[2]; /* by enum direction; empty when not isolating */

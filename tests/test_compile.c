@@ -393,13 +393,13 @@ START_TEST(too_many_separate_ports_close_their_pods_only)
 		}
 		cluster_upsert(c, o);
 		ck_assert(profile_is_empty(profile_of(INGRESS)));
-		ck_assert(build_local(c, "db")->too_large[INGRESS]);
-		ck_assert(!build_local(c, "db")->too_large[EGRESS]);
+		ck_assert_ptr_nonnull(build_local(c, "db")->excess[INGRESS]);
+		ck_assert_ptr_null(build_local(c, "db")->excess[EGRESS]);
 		ck_assert(allowed(EGRESS, "10.0.0.2", IPPROTO_TCP, 80));
 	}
 	policy("many", INGRESS, "20.0.0.0/24", "tcp/1-65535"); /* as one range it is no trouble */
 	ck_assert(allowed(INGRESS, "20.0.0.1", IPPROTO_TCP, 80));
-	ck_assert(!build_local(c, "db")->too_large[INGRESS]);
+	ck_assert_ptr_null(build_local(c, "db")->excess[INGRESS]);
 }
 END_TEST
 
@@ -421,12 +421,12 @@ START_TEST(policies_that_multiply_close_their_pods_only)
 	cluster_upsert(c, o);
 	ck_assert(!allowed(INGRESS, "20.0.0.1", IPPROTO_TCP, 3000));
 	ck_assert(profile_is_empty(profile_of(INGRESS)));
-	ck_assert(build_local(c, "db")->too_large[INGRESS]);
-	ck_assert(!build_local(c, "db")->too_large[EGRESS]);
+	ck_assert_ptr_nonnull(build_local(c, "db")->excess[INGRESS]);
+	ck_assert_ptr_null(build_local(c, "db")->excess[EGRESS]);
 	ck_assert(allowed(EGRESS, "10.0.0.2", IPPROTO_TCP, 80));
 	policy("nested", INGRESS, "20.0.0.0/24", "tcp/80");
 	ck_assert(allowed(INGRESS, "20.0.0.1", IPPROTO_TCP, 80));
-	ck_assert(!build_local(c, "db")->too_large[INGRESS]);
+	ck_assert_ptr_null(build_local(c, "db")->excess[INGRESS]);
 }
 END_TEST
 

@@ -89,7 +89,7 @@ static void agree_at(const struct world *w, const struct local_pod *p, enum dire
 {
 	bool allows = profile_allows(p->profile[d], peer, protocol, port);
 
-	if (p->too_large[d])
+	if (p->excess[d])
 		FUZZ_CHECK(!allows);
 	else
 		FUZZ_CHECK(allows == oracle_expects(w, p, d, peer, protocol, port));

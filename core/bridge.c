@@ -173,6 +173,15 @@ int bridge_hold(const struct bridge *b, const struct attachment *a, struct err *
 	return code;
 }
 
+int bridge_forget_former(const struct attachment *a, struct err *err)
+{
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && a->bridge[0] && i < a->n_addrs; i++)
+		code = bridge_forget_neighbour(a->bridge_index, &a->addrs[i], err);
+	return code;
+}
+
 /* Addresses that nobody answers for: of the attachment's at first. */
 struct unanswered {
 	struct addr addrs[ATTACHMENT_ADDRS_MAX];
@@ -220,6 +229,7 @@ int bridge_verify(const struct bridge *seen, const struct attachment *a, struct 
 	return code;
 }
 
+/* A failure here lets the bridge answer for nobody, or the node send into the void, until somebody has the address. */
 void bridge_let_go(const struct attachment *a)
 {
 	CLEAN_FREE char *key = attachment_key(a);
@@ -227,8 +237,11 @@ void bridge_let_go(const struct attachment *a)
 	for (size_t i = 0; a->bridge[0] && i < a->n_addrs; i++) {
 		CLEAN_FREE char *owner = podstore_owner_of_addr(&a->addrs[i]);
 
-		if (a->addrs[i].family == AF_INET6 && (!owner || !strcmp(owner, key)))
-			bridge_proxy(a->bridge_index, &a->addrs[i], false, NULL); /* else it answers for nobody until somebody has it */
+		if (owner && strcmp(owner, key) != 0)
+			continue;
+		bridge_forget_neighbour(a->bridge_index, &a->addrs[i], NULL);
+		if (a->addrs[i].family == AF_INET6)
+			bridge_proxy(a->bridge_index, &a->addrs[i], false, NULL);
 	}
 }
 

@@ -353,7 +353,8 @@ int bridge_pin_mac(const struct bridge *b, const uint8_t mac[6], struct err *err
 	return code < 0 ? err_errno(err, -code, "give bridge %s the MAC address %s", TEXT(b->name), ether_text(mac, text)) : 0;
 }
 
-int bridge_proxy(uint32_t index, const struct addr *addr, bool on, struct err *err)
+/* flags: NTF_PROXY, or 0 for what the node has learnt itself. What is not there is deleted. */
+static int change_neighbour(uint32_t index, const struct addr *addr, uint8_t flags, bool on, struct err *err)
 {
 	char scratch[256], text[ADDR_TEXT_MAX];
 	struct nlmsghdr *nlh = ask(scratch, on ? RTM_NEWNEIGH : RTM_DELNEIGH, NLM_F_ACK | (on ? NLM_F_CREATE | NLM_F_REPLACE : 0));
@@ -362,12 +363,22 @@ int bridge_proxy(uint32_t index, const struct addr *addr, bool on, struct err *e
 
 	ndm->ndm_family = addr->family;
 	ndm->ndm_ifindex = (int)index;
-	ndm->ndm_flags = NTF_PROXY;
+	ndm->ndm_flags = flags;
 	mnl_attr_put(nlh, NDA_DST, addr_len(addr), addr->bytes);
 	code = request_once(nlh);
 	if (code < 0 && !on && (code == -ENOENT || code == -ENODEV))
 		code = 0;
-	return code < 0 ? err_errno(err, -code, "proxy neighbour %s", addr_text(addr, text)) : 0;
+	return code < 0 ? err_errno(err, -code, "neighbour %s", addr_text(addr, text)) : 0;
+}
+
+int bridge_proxy(uint32_t index, const struct addr *addr, bool on, struct err *err)
+{
+	return change_neighbour(index, addr, NTF_PROXY, on, err);
+}
+
+int bridge_forget_neighbour(uint32_t index, const struct addr *addr, struct err *err)
+{
+	return change_neighbour(index, addr, 0, false, err);
 }
 
 struct proxies {

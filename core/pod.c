@@ -149,6 +149,20 @@ void pod_bar(struct txn *t, const struct attachment *a)
 	pod_link_put(t, a); /* who it is, not what it may */
 }
 
+void pod_bar_closing(struct txn *t, const struct attachment *closing)
+{
+	struct attachment port = *closing;
+
+	port.n_addrs = 0;
+	pod_bar(t, &port);
+	for (size_t i = 0; closing->bridge[0] && i < closing->n_addrs; i++) {
+		CLEAN_FREE char *owner = podstore_owner_of_addr(&closing->addrs[i]);
+
+		if (!owner)
+			txn_add_element(t, &set_pods[FAMILY_INDEX(&closing->addrs[i])], key_of_addr(&closing->addrs[i]), NULL);
+	}
+}
+
 void pod_put_elements(struct txn *t, const struct attachment *a)
 {
 	for (size_t i = 0; i < a->n_addrs; i++)
@@ -210,7 +224,9 @@ static void reclose(const struct attachment *a, void *arg)
 		bridge_put_table(rewrite->t);
 		rewrite->bridge_ready = true;
 	}
-	if (rewrite->whole)
+	if (rewrite->whole && a->closing)
+		pod_bar_closing(rewrite->t, a);
+	else if (rewrite->whole)
 		put_closed(rewrite->t, &own);
 	else
 		pod_link_put(rewrite->t, &own);
@@ -410,24 +426,45 @@ static void let_go(struct txn *t, struct nl *nl, const struct attachment *a, con
 	pod_link_discard_addr(t, a, addr, true);
 }
 
+/*
+ * A routed port loses what is sent to it. Behind a bridge only the address tells: what the node would keep, until somebody answers for
+ * it, would reach its next owner, whom nobody had asked.
+ */
+static void keep_lost(struct txn *t, const struct attachment *a, const struct addr *addr)
+{
+	if (a->bridge[0])
+		txn_add_element(t, &set_pods[FAMILY_INDEX(addr)], key_of_addr(addr), NULL);
+}
+
 static void queue_withdrawal(struct txn *t, struct nl *nl, const struct attachment *a)
 {
 	add_chains(t, a);
 	for (size_t i = 0; i < a->n_addrs; i++)
-		if (still_owns(nl, a, &a->addrs[i]))
+		if (still_owns(nl, a, &a->addrs[i])) {
 			discard_addr(t, a, &a->addrs[i]);
-		else
+			keep_lost(t, a, &a->addrs[i]);
+		} else {
 			let_go(t, nl, a, &a->addrs[i]);
+		}
 	discard_chains(t, a);
 	pod_link_discard_mac(t, a);
 }
 
+/* What is the attachment's alone even if another has its port's name by now. */
 static void queue_link_release(struct txn *t, struct nl *nl, const struct attachment *a)
 {
+	CLEAN_FREE char *key = attachment_key(a);
+
 	(void)nl;
 	txn_discard_element(t, &set_links, key_of_index(a->port_index), NULL);
 	if (a->bridge[0])
 		txn_discard_element(t, &link_links, key_of_index(a->port_index), NULL);
+	for (size_t i = 0; a->bridge[0] && i < a->n_addrs; i++) {
+		CLEAN_FREE char *owner = podstore_owner_of_addr(&a->addrs[i]);
+
+		if (!owner || !strcmp(owner, key))
+			txn_discard_element(t, &set_pods[FAMILY_INDEX(&a->addrs[i])], key_of_addr(&a->addrs[i]), NULL);
+	}
 }
 
 static void queue_port_release(struct txn *t, struct nl *nl, const struct attachment *a)
@@ -451,7 +488,9 @@ static int commit_removal(void (*queue)(struct txn *t, struct nl *nl, const stru
 		struct txn *t = txn_new();
 
 		proof_begin(&proof, &nl, attempt == 0);
-		if (attempt > 0 && code != -ENOBUFS) /* a set that a stranger deleted, or the table meanwhile */
+		if (attempt > 0 && a->bridge[0] && ruleset_prove(&nl, TABLE_BRIDGE, &damage) == -ENOENT)
+			txn_without_bridge(t); /* it went with the last port; another writer was faster */
+		else if (attempt > 0 && code != -ENOBUFS) /* a set that a stranger deleted, or the table meanwhile */
 			for (int table = TABLE_INET; table <= (a->bridge[0] ? TABLE_BRIDGE : TABLE_INET); table++)
 				ruleset_put(t, (enum table)table);
 		queue(t, &nl, a);

@@ -21,6 +21,7 @@ struct txn {
 	uint32_t only_at; /* txn_only_at; generations are counted from 1 */
 
 	enum table table; /* txn_on */
+	bool without_bridge;
 
 	struct nftnl_set *elements; /* an element list still growing: queued before anything else is */
 	enum table elements_table;

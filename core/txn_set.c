@@ -243,10 +243,22 @@ static void element_push(struct txn *t, struct nftnl_set_elem *e, const struct s
 	t->n_elements++;
 }
 
+void txn_without_bridge(struct txn *t)
+{
+	t->without_bridge = true;
+}
+
+static bool is_ignored(const struct txn *t, const struct set_spec *set)
+{
+	return t->without_bridge && set->table == TABLE_BRIDGE;
+}
+
 void txn_add_element(struct txn *t, const struct set_spec *set, struct key key, const char *goto_chain)
 {
 	if (set->value)
 		abort(); /* the kernel would refuse an element without its value */
+	if (is_ignored(t, set))
+		return;
 	open_elements(t, set, NFT_MSG_NEWSETELEM);
 	element_push(t, element_new(set, key), set, goto_chain);
 }
@@ -257,6 +269,8 @@ void txn_add_mapping(struct txn *t, const struct set_spec *map, struct key key, 
 
 	if (!map->value)
 		abort();
+	if (is_ignored(t, map))
+		return;
 	open_elements(t, map, NFT_MSG_NEWSETELEM);
 	e = element_new(map, key);
 	MUST_COPY(nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, value.bytes, fields[map->value].len));
@@ -294,6 +308,8 @@ void txn_add_range(struct txn *t, const struct set_spec *set, struct key first, 
 
 void txn_delete_element(struct txn *t, const struct set_spec *set, struct key key)
 {
+	if (is_ignored(t, set))
+		return;
 	open_elements(t, set, NFT_MSG_DELSETELEM);
 	nftnl_set_elem_add(t->elements, element_new(set, key));
 	t->n_elements++;

@@ -170,6 +170,8 @@ static int close_and_check(const struct attachment *a, const struct bridge *brid
 	code = check_port(a, e);
 	if (code)
 		return code;
+	if (bridge_forget_former(a, &err) < 0)
+		return cni_fail_cause(e, CNI_BRIDGE, &err, "bridge %s goes on sending to former owners of the pod's addresses", TEXT(a->bridge));
 	if (conntrack_forget(a->addrs, a->n_addrs, &err) < 0)
 		return cni_fail_cause(e, CNI_CONNTRACK, &err, "connections of former owners of the pod's addresses cannot be deleted");
 	return 0;

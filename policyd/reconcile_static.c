@@ -24,10 +24,7 @@
 /* DEL came and the link may still be there: closed, without addresses. */
 static void bar_port(const struct attachment *closing, void *t)
 {
-	struct attachment port = *closing;
-
-	port.n_addrs = 0;
-	pod_bar(t, &port);
+	pod_bar_closing(t, closing);
 }
 
 static void note_bridge(const struct attachment *closing, void *any)

@@ -37,11 +37,9 @@ static void want_pod(struct reconcile *r, struct inventory *inv, struct local_po
 
 static void want_port(const struct attachment *closing, void *arg)
 {
-	struct attachment port = *closing;
 	struct txn *t = txn_new();
 
-	port.n_addrs = 0;
-	pod_bar(t, &port);
+	pod_bar_closing(t, closing);
 	want(arg, t, &of_closing);
 }
 

@@ -273,6 +273,7 @@ START_TEST(pod_is_closed_in_both_tables_withdrawn_and_released)
 		ck_assert(has(&link_ports, key_of_port("veth1")));
 		ck_assert(!has(&link_addrs[0], key_with_addr(key_of_port("veth1"), &a->addrs[0])));
 		ck_assert(!has(&link_pods[0], key_of_addr(&a->addrs[0])));
+		ck_assert(has(&set_pods[0], key_of_addr(&a->addrs[0]))); /* lost, until the link is gone */
 		ck_assert(!has(&link_pod_macs, key_of_ether(a->mac)));
 		ck_assert_int_eq(pod_check(a, &err), -ENOENT);
 	}
@@ -280,6 +281,7 @@ START_TEST(pod_is_closed_in_both_tables_withdrawn_and_released)
 		ck_assert_msg(pod_release_port(a, &err) == 0, "%s", err.text);
 		ck_assert(!has(&link_ports, key_of_port("veth1")) && !has(&set_bridge_ports, key_of_port("veth1")));
 		ck_assert(!has(&link_bridge_of_port, key_of_port("veth1")));
+		ck_assert(!has(&set_pods[0], key_of_addr(&a->addrs[0])));
 	}
 	attachment_free(a);
 }
@@ -334,6 +336,20 @@ static void delete_table(enum table table)
 	ck_assert_msg(txn_commit(t, &nl, &err) == 0, "%s", err.text);
 	txn_free(t);
 }
+
+START_TEST(removal_without_the_table_succeeds_and_makes_none)
+{
+	struct attachment *a = pod("a", "veth1", "10.1.0.11", 7);
+
+	close_pod(a, NULL);
+	delete_table(TABLE_BRIDGE);
+	ck_assert_msg(pod_withdraw(a, &err) == 0, "%s", err.text);
+	ck_assert_msg(pod_release_port(a, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(ruleset_prove(&nl, TABLE_BRIDGE, &err), -ENOENT);
+	ck_assert(!has(&set_ports, key_of_port("veth1")) && !has(&set_bridge_ports, key_of_port("veth1")) && !has(&set_pods[0], key_of_addr(&a->addrs[0])));
+	attachment_free(a);
+}
+END_TEST
 
 /* Whichever table is gone, a pod of whichever kind that is added brings back what the others had of it. */
 START_TEST(add_after_a_flush_brings_both_tables_back)
@@ -606,6 +622,23 @@ START_TEST(each_setting_is_missed_and_made_again)
 }
 END_TEST
 
+/* The node would go on sending to the MAC of who had the address before. */
+START_TEST(node_asks_again_who_has_the_address)
+{
+	struct attachment *a = dual_stack_pod();
+
+	make_bridge();
+	hold(a);
+	shell("ip neigh replace 10.1.0.11 lladdr 02:00:00:00:09:09 dev cni0 nud reachable && "
+	      "ip neigh replace fd00:1::11 lladdr 02:00:00:00:09:09 dev cni0 nud reachable && "
+	      "ip neigh replace 10.1.0.12 lladdr 02:00:00:00:09:08 dev cni0 nud reachable");
+	for (int round = 0; round < 2; round++)
+		ck_assert_msg(bridge_forget_former(a, &err) == 0, "%s", err.text);
+	shell("ip neigh show dev cni0 | grep -q 10.1.0.12 && ! ip neigh show dev cni0 | grep -q 09:09");
+	attachment_free(a);
+}
+END_TEST
+
 /* Without an address of its own a bridge has its smallest port's, which comes and goes. */
 START_TEST(mac_of_the_bridge_stays_when_ports_come)
 {
@@ -684,6 +717,7 @@ int main(void)
 	tcase_add_test(table, pod_is_closed_in_both_tables_withdrawn_and_released);
 	tcase_add_loop_test(table, each_element_is_missed_by_check, 0, 9);
 	tcase_add_test(table, routed_pod_makes_no_table_for_bridges);
+	tcase_add_test(table, removal_without_the_table_succeeds_and_makes_none);
 	tcase_add_test(table, add_after_a_flush_brings_both_tables_back);
 	tcase_add_loop_test(table, address_goes_to_its_new_owner, 0, 2);
 	tcase_add_test(table, port_name_of_a_bridges_port_is_given_to_a_routed_pod);
@@ -696,6 +730,7 @@ int main(void)
 	tcase_add_test(real, settings_are_made_and_given_back);
 	tcase_add_test(real, only_what_is_still_moats_is_given_back);
 	tcase_add_test(real, each_setting_is_missed_and_made_again);
+	tcase_add_test(real, node_asks_again_who_has_the_address);
 	tcase_add_test(real, mac_of_the_bridge_stays_when_ports_come);
 	tcase_add_test(real, new_bridge_of_an_old_name_inherits_nothing);
 	tcase_add_test(real, table_goes_with_the_last_port_of_any_bridge);

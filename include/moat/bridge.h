@@ -55,6 +55,8 @@ int bridge_pin_mac(const struct bridge *b, const uint8_t mac[6], struct err *err
 int bridge_find_foreign_port(const struct bridge *b, char ret_port[IF_NAMESIZE], char ret_kind[16], struct err *err);
 /* The bridge answers neighbour solicitations for the address, or no longer does. Idempotent. */
 int bridge_proxy(uint32_t index, const struct addr *addr, bool on, struct err *err);
+/* The node asks again who has the address: a former owner had another MAC. Idempotent. */
+int bridge_forget_neighbour(uint32_t index, const struct addr *addr, struct err *err);
 /* Calls fn for every address that this bridge is a proxy for. */
 typedef void (*bridge_proxy_fn)(const struct addr *addr, void *arg);
 int bridge_each_proxy(uint32_t index, bridge_proxy_fn fn, void *arg, struct err *err);
@@ -87,10 +89,13 @@ void bridge_join(const struct bridge *b, struct attachment *a);
  */
 int bridge_hold(const struct bridge *b, const struct attachment *a, struct err *err);
 
+/* ADD, after the batch, when what the pod answers is heard: the node asks anew who has its addresses. */
+int bridge_forget_former(const struct attachment *a, struct err *err);
+
 /* CHECK: is all of that still so? -ENOENT names what is not. */
 int bridge_verify(const struct bridge *b, const struct attachment *a, struct err *err);
 
-/* DEL, first half: nobody answers for the addresses that are still a's. */
+/* DEL, first half, after the batch: nobody answers for the addresses that are still a's, and the node sends nothing there. */
 void bridge_let_go(const struct attachment *a);
 
 /* DEL, second half: gives the bridge back if no attachment is left on it. */

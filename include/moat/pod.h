@@ -30,6 +30,9 @@ void pod_put(struct txn *t, const struct attachment *a, const char *const target
  */
 void pod_bar(struct txn *t, const struct attachment *a);
 
+/* After DEL, while the link may be there: the port, and behind a bridge the addresses that nobody else has. */
+void pod_bar_closing(struct txn *t, const struct attachment *closing);
+
 /* Of that, only the elements: of a pod whose chains are there. */
 void pod_put_elements(struct txn *t, const struct attachment *a);
 
@@ -60,14 +63,14 @@ const char *pod_closed_target(enum mode mode, enum direction d);
 int pod_close(const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err);
 
 /*
- * DEL, first half: addresses and chains go, the port stays in `ports` and so closed. An address that a newer attachment has
+ * DEL, first half: addresses and chains go, the port stays in `ports` and so closed; behind a bridge the addresses stay in `pods`. An address that a newer attachment has
  * in the kernel stays that one's. Idempotent; a missing table is success.
  */
 int pod_withdraw(const struct attachment *a, struct err *err);
 
-/* DEL, second half, once the link is gone: the port leaves `ports`. Idempotent. */
+/* DEL, second half, once the link is gone: the port leaves `ports`, and what nobody else has of the addresses `pods`. Idempotent. */
 int pod_release_port(const struct attachment *a, struct err *err);
-/* The same where another attachment has the port's name by now: only its number goes. */
+/* The same where another attachment has the port's name by now: only its number goes, and the addresses. */
 int pod_release_link(const struct attachment *a, struct err *err);
 
 /* CHECK: everything pod_close puts is there (whatever profile the daemon has given). -ENOENT names what is missing. */

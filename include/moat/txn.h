@@ -89,6 +89,9 @@ void txn_allow_parts(struct txn *t, struct nl *nl);
  */
 void txn_only_at(struct txn *t, uint32_t generation);
 
+/* Elements of table bridge moat that are queued from now on are not: a removal has nothing to do where the table is gone. */
+void txn_without_bridge(struct txn *t);
+
 /* Tables, chains, rules and txn_delete_set that follow are about this table; at first about inet. Sets and elements know theirs. */
 void txn_on(struct txn *t, enum table table);
 

@@ -60,7 +60,7 @@ void mem_clean_free(void *pointer_to_pointer)
 	free(*(void **)pointer_to_pointer);
 }
 
-void mem_clean_close(int *fd)
+void mem_clean_close(const int *fd)
 {
 	int saved = errno;
 

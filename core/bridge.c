@@ -306,7 +306,7 @@ static int hold_again(const char *name, uint32_t index, struct err *err)
 		return 0;
 	if (code == 0)
 		code = prepare(&b, &r, err);
-	return code < 0 ? code : commit(bridge_put, &r.bridge, err);
+	return code ? code : commit(bridge_put, &r.bridge, err);
 }
 
 static void note_record(const struct bridge_record *r, void *any)

@@ -140,7 +140,7 @@ static int on_addr(const struct nlmsghdr *nlh, void *arg)
 static int read_addrs(struct nl *nl, struct bridge *b)
 {
 	static const int on = 1;
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = ask(scratch, RTM_GETADDR, NLM_F_DUMP);
 	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
 
@@ -151,7 +151,7 @@ static int read_addrs(struct nl *nl, struct bridge *b)
 
 int bridge_look(uint32_t index, struct bridge *ret, struct err *err)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = ask_link(scratch, RTM_GETLINK, 0, index);
 	struct seen seen = {.kind = ""};
 	struct nl nl;
@@ -192,7 +192,7 @@ static int on_port(const struct nlmsghdr *nlh, void *arg)
 
 int bridge_find_foreign_port(const struct bridge *b, char ret_port[IF_NAMESIZE], char ret_kind[16], struct err *err)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = ask_link(scratch, RTM_GETLINK, NLM_F_DUMP, 0);
 	struct port_search search = {b, ret_port, ret_kind};
 	struct nl nl;
@@ -240,7 +240,7 @@ int bridge_read_delays(struct bridge *b, struct err *err)
 	int code = nl_open(&nl, NETLINK_ROUTE, err);
 
 	for (size_t i = 0; code == 0 && i < ARRAY_SIZE(settings); i++) {
-		char scratch[256];
+		char scratch[256] = {0};
 		struct nlmsghdr *nlh = ask(scratch, RTM_GETNEIGHTBL, NLM_F_DUMP);
 		struct ndtmsg *ndt = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndt));
 		struct delay delay = {b->index, &b->now, settings[i]};
@@ -292,7 +292,7 @@ static int request_once(struct nlmsghdr *nlh)
 
 static int set_link(const struct bridge *b, enum bridge_setting s, uint32_t value)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = ask_link(scratch, RTM_NEWLINK, NLM_F_ACK, b->index);
 
 	if (s == BRIDGE_NO_LINKLOCAL_LEARN)
@@ -304,7 +304,7 @@ static int set_link(const struct bridge *b, enum bridge_setting s, uint32_t valu
 
 static int set_delay(const struct bridge *b, enum bridge_setting s, uint32_t value)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = ask(scratch, RTM_SETNEIGHTBL, NLM_F_ACK);
 	struct ndtmsg *ndt = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndt));
 	struct nlattr *parms;
@@ -344,7 +344,7 @@ int bridge_set(const struct bridge *b, enum bridge_setting s, uint32_t value, st
 
 int bridge_pin_mac(const struct bridge *b, const uint8_t mac[6], struct err *err)
 {
-	char scratch[256], text[ETHER_TEXT_MAX];
+	char scratch[256] = {0}, text[ETHER_TEXT_MAX];
 	struct nlmsghdr *nlh = ask_link(scratch, RTM_NEWLINK, NLM_F_ACK, b->index);
 	int code;
 
@@ -356,7 +356,7 @@ int bridge_pin_mac(const struct bridge *b, const uint8_t mac[6], struct err *err
 /* flags: NTF_PROXY, or 0 for what the node has learnt itself. What is not there is deleted. */
 static int change_neighbour(uint32_t index, const struct addr *addr, uint8_t flags, bool on, struct err *err)
 {
-	char scratch[256], text[ADDR_TEXT_MAX];
+	char scratch[256] = {0}, text[ADDR_TEXT_MAX];
 	struct nlmsghdr *nlh = ask(scratch, on ? RTM_NEWNEIGH : RTM_DELNEIGH, NLM_F_ACK | (on ? NLM_F_CREATE | NLM_F_REPLACE : 0));
 	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
 	int code;
@@ -401,7 +401,7 @@ static int on_proxy(const struct nlmsghdr *nlh, void *arg)
 
 int bridge_each_proxy(uint32_t index, bridge_proxy_fn fn, void *arg, struct err *err)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = ask(scratch, RTM_GETNEIGH, NLM_F_DUMP);
 	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
 	struct proxies p = {index, fn, arg};

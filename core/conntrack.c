@@ -25,7 +25,6 @@ struct sweep {
 	void *arg;
 	struct nl *deleter; /* deletes while another socket dumps */
 	size_t deleted;
-	int code;
 };
 
 static struct nlmsghdr *request(void *scratch, uint16_t type, uint16_t flags, uint8_t family)
@@ -101,7 +100,7 @@ static bool put_again(struct nlmsghdr *nlh, size_t size, uint16_t type, const st
 /* By its own tuple, zone and number: exactly this entry, or one that is gone. */
 static int delete_entry(struct sweep *s, uint8_t family, const struct nlattr *tuple, const struct nlattr *zone, const struct nlattr *id)
 {
-	char scratch[1024];
+	char scratch[1024] = {0};
 	struct nlmsghdr *nlh = request(scratch, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
 	int code;
 
@@ -156,7 +155,7 @@ static int on_stats(const struct nlmsghdr *nlh, void *arg)
 
 static uint32_t count_entries(struct nl *nl)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	uint32_t entries = PLAIN_DUMP_MAX; /* if the kernel does not say */
 
 	nl_request(nl, request(scratch, IPCTNL_MSG_CT_GET_STATS, 0, AF_UNSPEC), on_stats, &entries);
@@ -165,14 +164,14 @@ static uint32_t count_entries(struct nl *nl)
 
 static int dump_all(struct nl *nl, struct sweep *s)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 
 	return nl_request(nl, request(scratch, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC), on_entry, s);
 }
 
 static int dump_one(struct nl *nl, struct sweep *s, const struct addr *a, bool reply, bool destination)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = request(scratch, IPCTNL_MSG_CT_GET, NLM_F_DUMP, a->family);
 	uint32_t flag = destination ? FILTER_IP_DST : FILTER_IP_SRC;
 	uint16_t type = a->family == AF_INET ? (destination ? CTA_IP_V4_DST : CTA_IP_V4_SRC)

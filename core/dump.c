@@ -30,7 +30,7 @@ static int on_name(const struct nlmsghdr *nlh, void *arg)
 
 int dump_chains(struct nl *nl, dump_name_fn fn, void *arg)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct names names = {NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, fn, arg};
 
 	return nl_dump(nl, nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, NFPROTO_INET, NLM_F_DUMP, 0), on_name, &names);
@@ -38,7 +38,7 @@ int dump_chains(struct nl *nl, dump_name_fn fn, void *arg)
 
 int dump_sets(struct nl *nl, dump_name_fn fn, void *arg)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct names names = {NFTA_SET_TABLE, NFTA_SET_NAME, fn, arg};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSET, NFPROTO_INET, NLM_F_DUMP, 0);
 	int code;
@@ -71,7 +71,7 @@ static int on_elements(const struct nlmsghdr *nlh, void *arg)
 
 int dump_elements(struct nl *nl, const char *set, dump_key_fn fn, void *arg)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct keys keys = {fn, arg};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 0);
 	int code;
@@ -100,7 +100,7 @@ static int on_counter(const struct nlmsghdr *nlh, void *arg)
 
 uint64_t dump_counter(struct nl *nl, const char *chain)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 0);
 	uint64_t packets = 0;
 

@@ -225,7 +225,7 @@ void inventory_want(struct inventory *inv, struct txn *t, const char *except, vo
 /* attr: the attribute that names the table, and so limits the dump where the kernel lets it; 0: it does not. */
 static int dump(struct reading *r, struct nl *nl, uint16_t type, uint16_t attr, nl_message_fn fn)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, type, table_family(r->table), NLM_F_DUMP, 0);
 	int code;
 

@@ -54,15 +54,14 @@ static struct nlmsghdr *ask_link(void *scratch, uint16_t flags, uint32_t index)
 
 static int get_link(struct nl *nl, uint32_t index, struct link *ret)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct link found = {0};
 	int code = nl_request(nl, ask_link(scratch, 0, index), on_link, &found);
 
-	if (code == 0 && !found.index)
-		code = -ENODEV;
-	if (code == 0)
-		*ret = found;
-	return code;
+	if (code < 0 || !found.index)
+		return code < 0 ? code : -ENODEV;
+	*ret = found;
+	return 0;
 }
 
 int link_by_index(uint32_t index, struct link *ret, struct err *err)
@@ -99,7 +98,7 @@ static int on_every_link(const struct nlmsghdr *nlh, void *arg)
 int link_each(link_fn fn, void *arg, struct err *err)
 {
 	struct every_link every = {fn, arg};
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nl nl;
 	int code = nl_open(&nl, NETLINK_ROUTE, err);
 
@@ -139,16 +138,17 @@ static int on_any_link(const struct nlmsghdr *nlh, void *arg)
 static int find_link(struct nl *nl, int32_t nsid, const char *name, struct link *ret)
 {
 	struct named named = {.name = name, .nsid = nsid};
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = ask_link(scratch, NLM_F_DUMP, 0);
 	int code;
 
 	if (nsid >= 0)
 		mnl_attr_put_u32(nlh, IFLA_TARGET_NETNSID, (uint32_t)nsid);
 	code = nl_dump(nl, nlh, on_any_link, &named);
-	if (code == 0)
-		*ret = named.found;
-	return code < 0 ? code : named.found.index ? 0 : -ENODEV;
+	if (code < 0 || !named.found.index)
+		return code < 0 ? code : -ENODEV;
+	*ret = named.found;
+	return 0;
 }
 
 /* Asked in the namespace `there`; the caller's is restored. */
@@ -163,7 +163,7 @@ static int find_in_netns(int there, const char *ifname, struct link *ret, struct
 	if (setns(there, CLONE_NEWNET) < 0)
 		return err_errno(err, errno, "enter it");
 	code = nl_open(&nl, NETLINK_ROUTE, err);
-	if (code == 0 && (code = find_link(&nl, -1, ifname, ret)) < 0)
+	if (code >= 0 && (code = find_link(&nl, -1, ifname, ret)) < 0)
 		err_errno(err, -code, "interface %s", TEXT(ifname));
 	nl_close(&nl);
 	if (setns(own, CLONE_NEWNET) < 0)
@@ -181,7 +181,7 @@ static int on_nsid(const struct nlmsghdr *nlh, void *arg)
 /* The number that our namespace gives to another: one that a link of ours points to has one. -1: none. */
 static int32_t ask_nsid(struct nl *nl, int there)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
 	struct rtgenmsg *gen;
 	int32_t nsid = -1;
@@ -258,7 +258,7 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 
 bool link_addr_is_local(const struct addr *addr)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
 	struct rtmsg *rtm;
 	struct err err;

@@ -50,7 +50,7 @@ static struct {
 	bool on;
 	int fds[PARKED_MAX];
 	unsigned n;
-} parked;
+} parked; /* NOLINT(cppcoreguidelines-avoid-non-const-global-variables): for that reason */
 
 void nl_park(void)
 {
@@ -187,7 +187,7 @@ static int keep(const struct nlmsghdr *nlh, void *arg)
 	size_t size = MNL_ALIGN(nlh->nlmsg_len);
 	struct kept *k = arg;
 
-	if (k->len + size > k->cap) {
+	if (!k->bytes || k->len + size > k->cap) {
 		k->cap = 2 * (k->len + size);
 		k->bytes = mem_realloc(k->bytes, k->cap, 1);
 	}

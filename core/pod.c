@@ -31,7 +31,7 @@ const char *pod_chain_name(enum direction d, const struct attachment *a, char bu
 	*p++ = d == INGRESS ? 'i' : 'e';
 	*p++ = '-';
 	for (size_t i = 0; a->port[i]; i++) /* an interface may be called what nft's syntax has no name for */
-		*p++ = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.", a->port[i]) ? a->port[i] : '_';
+		*p++ = (char)(strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.", a->port[i]) ? a->port[i] : '_');
 	snprintf(p, CHAIN_NAME_MAX - (size_t)(p - buf), "-%016llx", (unsigned long long)a->created);
 	return buf;
 }

@@ -41,7 +41,7 @@ static int count_rule(const struct nlmsghdr *nlh, void *arg)
 /* One rule, whatever it goes to: an empty chain would return, which means allowed. */
 static int check_chain(struct nl *nl, const char *chain, struct err *err)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 0);
 	unsigned rules = 0;
 	int code;

@@ -224,7 +224,7 @@ int podstore_get(const char *key, struct attachment **ret, struct err *err)
 			r = podstore_read_file(dir, parts.file, key, ret, err);
 		if (r >= 0)
 			(*ret)->closing = i == 1;
-		if (r >= 0 || r != -ENOENT)
+		if (r != -ENOENT)
 			return r < 0 ? r : 0;
 	}
 	return err_set(err, ENOENT, "no state of %s", TEXT(key));
@@ -342,7 +342,7 @@ static int walk_network(const struct walk *w, const char *network, struct err *e
 	int r = list(podstore_open_network(w->place, network, false, err), &dir, err);
 
 	while (dir && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			walk_file(w, dirfd(dir), network, entry->d_name);
 	if (dir)
 		closedir(dir);

@@ -13,7 +13,7 @@
 #include "core/podstore_internal.h"
 #include "moat/text.h"
 
-#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
 #define LOCK_POLL_MS 2
 
 static const char *const subdirs[] = {"pods", "addrs", "ports", "closing"};
@@ -27,7 +27,7 @@ const char *podstore_dir(void)
 
 int podstore_open_root(struct err *err)
 {
-	int fd = open(podstore_dir(), DIR_FLAGS);
+	int fd = open(podstore_dir(), DIR_FLAGS | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_errno(err, errno, "pod store %s: cannot open the directory", TEXT(podstore_dir()));
@@ -36,31 +36,30 @@ int podstore_open_root(struct err *err)
 
 int podstore_open_dir(const char *name, struct err *err)
 {
-	return podstore_open_network(name, NULL, false, err);
-}
-
-int podstore_open_network(const char *name, const char *network, bool create, struct err *err)
-{
 	CLEAN_CLOSE int root = podstore_open_root(err);
-	CLEAN_CLOSE int parent = -1;
 	int fd;
 
 	if (root < 0)
 		return root;
-	parent = openat(root, name, DIR_FLAGS);
-	if (parent < 0)
+	fd = openat(root, name, DIR_FLAGS | O_CLOEXEC);
+	if (fd < 0)
 		return err_errno(err, errno, "pod store %s/%s: cannot open the directory", TEXT(podstore_dir()), name);
-	if (!network) {
-		fd = parent;
-		parent = -1;
-		return fd;
-	}
-	fd = openat(parent, network, DIR_FLAGS);
+	return fd;
+}
+
+int podstore_open_network(const char *name, const char *network, bool create, struct err *err)
+{
+	CLEAN_CLOSE int parent = podstore_open_dir(name, err);
+	int fd;
+
+	if (parent < 0)
+		return parent;
+	fd = openat(parent, network, DIR_FLAGS | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && create) {
 		if (mkdirat(parent, network, 0700) < 0 && errno != EEXIST)
 			return err_errno(err, errno, "pod store %s/%s: cannot make directory %s", TEXT(podstore_dir()), name,
 					 TEXT(network));
-		fd = openat(parent, network, DIR_FLAGS);
+		fd = openat(parent, network, DIR_FLAGS | O_CLOEXEC);
 	}
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return err_set(err, EBADMSG, "pod store %s/%s/%s: not a directory; remove it", TEXT(podstore_dir()), name, TEXT(network));

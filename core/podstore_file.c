@@ -168,7 +168,7 @@ static const char *decode_fields(const cJSON *object, const char *key, uint32_t 
 	if (!a->network || !a->container_id || !a->ifname)
 		return "network, containerID or ifname";
 	own_key = attachment_key(a);
-	if (strcmp(own_key, key))
+	if (strcmp(own_key, key) != 0)
 		return "network, containerID or ifname (not those of the file's name)";
 	if (!get_name(object, "podNamespace", 63, &a->pod_namespace))
 		return "podNamespace";

@@ -19,7 +19,7 @@ struct podstore_key {
 /* Whatever wrote the key (an index link is a file like any other): only what the plugin itself accepts as names passes. */
 bool podstore_key_parse(const char *key, struct podstore_key *ret);
 
-/* Directory descriptors. -ENOENT: not there. "network" may be NULL: the directory itself. */
+/* Directory descriptors. -ENOENT: not there. */
 int podstore_open_root(struct err *err);
 int podstore_open_dir(const char *name, struct err *err);
 int podstore_open_network(const char *name, const char *network, bool create, struct err *err);

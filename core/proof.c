@@ -67,7 +67,7 @@ static int on_generation(const struct nlmsghdr *nlh, void *arg)
 /* 0 if the kernel does not say. */
 static uint32_t ask_generation(struct nl *nl)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	uint32_t generation = 0;
 
 	if (nl_request(nl, nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETGEN, AF_UNSPEC, 0, 0), on_generation, &generation) < 0)

@@ -25,7 +25,7 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 
 static int prove_table(struct nl *nl, enum table table, struct err *err)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETTABLE, table_family(table), 0, 0);
 	uint32_t flags = 0;
 	int code;
@@ -70,7 +70,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *arg)
 
 static int prove_hook(struct nl *nl, enum table table, const struct static_chain *c, struct err *err)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETCHAIN, table_family(table), 0, 0);
 	struct chain_hook hook = {.hook = ~0u};
 	int code;
@@ -87,7 +87,7 @@ static int prove_hook(struct nl *nl, enum table table, const struct static_chain
 
 static int prove_rules(struct nl *nl, enum table table, const char *chain, const struct txn *wanted, struct err *err)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, table_family(table), NLM_F_DUMP, 0);
 	struct dumped have = {0};
 	size_t matched = 0, expected = 0;
@@ -155,7 +155,7 @@ static int on_next_rule(const struct nlmsghdr *nlh, void *arg)
  */
 static bool prove_at_once(enum table table, const struct txn *wanted)
 {
-	char scratch[256];
+	char scratch[256] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, table_family(table), NLM_F_DUMP, 0);
 	struct sequence s = {.matched = 0};
 	size_t expected;

@@ -48,7 +48,7 @@ static void put_tag(struct txn *t)
 
 void rule_end(struct txn *t)
 {
-	char scratch[RULE_BYTES_MAX];
+	char scratch[RULE_BYTES_MAX] = {0};
 	struct nftnl_rule *rule;
 	struct nlmsghdr *nlh;
 

@@ -63,7 +63,7 @@ bool table_event_parse(const struct nlmsghdr *nlh, struct table_event *ret)
 
 int table_generation(struct nl *nl, uint32_t *ret)
 {
-	char scratch[64];
+	char scratch[64] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, 0);
 	struct table_event e = {.generation = 0};
 	int code = nl_request(nl, nlh, read_generation, &e);

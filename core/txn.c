@@ -84,7 +84,7 @@ struct nlmsghdr *txn_message_begin(struct txn *t, enum table table, void *scratc
 
 static int send_and_read(struct txn *t, struct nl *nl, struct err *err);
 
-#define PART_BYTES (128u * 1024)
+#define PART_BYTES (128ul * 1024)
 
 void txn_allow_parts(struct txn *t, struct nl *nl)
 {
@@ -128,7 +128,7 @@ void txn_message_end(struct txn *t, const struct nlmsghdr *nlh, char *label)
 
 void txn_add_table(struct txn *t)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
@@ -140,7 +140,7 @@ void txn_add_table(struct txn *t)
 
 void txn_delete_table(struct txn *t)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
@@ -152,7 +152,7 @@ void txn_delete_table(struct txn *t)
 static void chain_message(struct txn *t, uint16_t type, uint16_t flags, const char *chain, const struct chain_hook *hook,
 			  const char *verb)
 {
-	char scratch[1024];
+	char scratch[1024] = {0};
 	struct nftnl_chain *c = MUST(nftnl_chain_alloc());
 	struct nlmsghdr *nlh;
 
@@ -184,7 +184,7 @@ void txn_delete_chain(struct txn *t, const char *chain)
 
 void txn_flush_chain(struct txn *t, const char *chain)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
@@ -217,7 +217,7 @@ static void fit_send_buffer(int fd, size_t bytes)
 
 static int send_batch(struct txn *t, int fd)
 {
-	char begin[64], end[64];
+	char begin[64] = {0}, end[64] = {0};
 	struct nlmsghdr *first = nftnl_batch_begin(begin, 0), *last = nftnl_batch_end(end, 0);
 	if (t->only_at)
 		mnl_attr_put_u32(first, NFNL_BATCH_GENID, htonl(t->only_at));

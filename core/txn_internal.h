@@ -9,7 +9,7 @@
 
 #include "moat/txn.h"
 
-#define MESSAGE_BYTES_MAX (80u * 1024) /* one message: a chunk of elements below 64 KiB, and its frame */
+#define MESSAGE_BYTES_MAX (80ul * 1024) /* one message: a chunk of elements below 64 KiB, and its frame */
 
 struct txn {
 	char *bytes; /* the messages, without the frame of the batch */

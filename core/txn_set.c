@@ -125,7 +125,7 @@ static void describe_byteorder(struct nftnl_set *s, const struct set_spec *set)
 
 void txn_add_set(struct txn *t, const struct set_spec *set)
 {
-	char scratch[2048];
+	char scratch[2048] = {0};
 	struct nftnl_set *s = MUST(nftnl_set_alloc());
 	bool concat = set->fields[1] != FIELD_END;
 	uint32_t flags = 0;
@@ -164,7 +164,7 @@ void txn_add_set(struct txn *t, const struct set_spec *set)
 
 void txn_delete_set(struct txn *t, const char *set)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
@@ -176,7 +176,7 @@ void txn_delete_set(struct txn *t, const char *set)
 
 void txn_flush_set(struct txn *t, const struct set_spec *set)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
@@ -194,7 +194,7 @@ void txn_elements_flush(struct txn *t)
 
 	if (!s)
 		return;
-	scratch = mem_alloc(MESSAGE_BYTES_MAX);
+	scratch = mem_zalloc(MESSAGE_BYTES_MAX);
 	nlh = txn_message_begin(t, t->elements_table, scratch, t->elements_type, t->elements_type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
 	nftnl_set_elems_nlmsg_build_payload(nlh, s);
 	txn_message_end(t, nlh,
@@ -208,7 +208,7 @@ void txn_elements_flush(struct txn *t)
 static void open_elements(struct txn *t, const struct set_spec *set, uint16_t type)
 {
 	if (t->elements && (t->elements_type != type || t->n_elements >= ELEMENTS_PER_MESSAGE || t->elements_table != set->table ||
-			    strcmp(nftnl_set_get_str(t->elements, NFTNL_SET_NAME), set->name)))
+			    strcmp(nftnl_set_get_str(t->elements, NFTNL_SET_NAME), set->name) != 0))
 		txn_elements_flush(t);
 	if (t->elements)
 		return;
@@ -351,7 +351,7 @@ static int on_element(const struct nlmsghdr *nlh, void *arg)
 
 static int read_element(struct nl *nl, const struct set_spec *set, struct key key, struct held *ret)
 {
-	char scratch[1024];
+	char scratch[1024] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETSETELEM, table_family(set->table), 0, 0);
 	struct nftnl_set *s = MUST(nftnl_set_alloc());
 

@@ -249,7 +249,7 @@ int cni_config_parse(char *text, size_t len, bool refuse_unknown, struct cni_con
 	ret->len = len;
 	ret->version = CNI_VERSION_NEWEST;
 	if (len > CNI_CONFIG_MAX)
-		return cni_fail(e, CNI_INVALID_CONFIG, "the network configuration is larger than %d bytes", CNI_CONFIG_MAX);
+		return cni_fail(e, CNI_INVALID_CONFIG, "the network configuration is larger than %lu bytes", CNI_CONFIG_MAX);
 	if (json_has_nul(text, len))
 		return cni_fail(e, CNI_DECODE_FAILURE, "the network configuration has a NUL character");
 	ret->json = cJSON_ParseWithLengthOpts(text, len + 1, &end, true);

@@ -10,7 +10,7 @@
 #include "plugin/cni_error.h"
 #include "plugin/cni_json.h"
 
-#define CNI_CONFIG_MAX (1024 * 1024) /* bytes of standard input */
+#define CNI_CONFIG_MAX (1ul << 20) /* bytes of standard input */
 #define CNI_VERSION_NEWEST "1.1.0"   /* of an answer when the configuration names none */
 #define CNI_WAIT_MAX_MS 30000
 #define CNI_WAIT_DEFAULT_MS 1000

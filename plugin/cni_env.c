@@ -20,18 +20,15 @@ static const char *get(const char *name)
 
 int cni_env_require(unsigned need, struct cni_env *ret, struct cni_error *e)
 {
-	char missing[64] = "";
+	char missing[64];
 
 	memset(ret, 0, sizeof(*ret));
 	ret->container_id = get("CNI_CONTAINERID");
 	ret->ifname = get("CNI_IFNAME");
 	ret->netns = get("CNI_NETNS");
-	if ((need & CNI_ENV_CONTAINER) && !ret->container_id)
-		strcat(missing, " CNI_CONTAINERID");
-	if ((need & CNI_ENV_NETNS) && !ret->netns)
-		strcat(missing, " CNI_NETNS");
-	if ((need & CNI_ENV_CONTAINER) && !ret->ifname)
-		strcat(missing, " CNI_IFNAME");
+	snprintf(missing, sizeof(missing), "%s%s%s", (need & CNI_ENV_CONTAINER) && !ret->container_id ? " CNI_CONTAINERID" : "",
+		 (need & CNI_ENV_NETNS) && !ret->netns ? " CNI_NETNS" : "",
+		 (need & CNI_ENV_CONTAINER) && !ret->ifname ? " CNI_IFNAME" : "");
 	if (missing[0])
 		return cni_fail(e, CNI_INVALID_ENVIRONMENT, "missing in the environment:%s; a CNI runtime sets them", missing);
 	return 0;

@@ -30,6 +30,7 @@ int main(void)
 	int code;
 
 	/* a runtime may start us without standard descriptors: a state file must not become one */
+	/* NOLINTNEXTLINE(android-cloexec-open): these are for whoever we become */
 	while (fcntl(STDERR_FILENO, F_GETFD) < 0 && open("/dev/null", O_RDWR) >= 0)
 		;
 	signal(SIGPIPE, SIG_IGN);

@@ -61,6 +61,6 @@ void watch_check(struct watch *w)
 	put_right(w, &v);
 	w->well_us = w->checked_us;
 	w->check_us = tamper_now_us() - w->checked_us;
-	log_info("checked differs=\"%s\" ms=%.2f", what, w->check_us / 1000.0);
+	log_info("checked differs=\"%s\" ms=%.2f", what, (double)w->check_us / 1000);
 	verified_done(&v);
 }

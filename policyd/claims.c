@@ -155,7 +155,7 @@ static void claim_attachments(struct subject *s, struct claim_list *ret)
 					      .subject = s,
 					      .local = true,
 					      /* one container may have several attachments: networks, interfaces */
-					      .peer = is && !s->object->pod.host_network &&
+					      .peer = is && newest && !s->object->pod.host_network &&
 						      !strcmp(a->container_id, newest->container_id),
 					      .since = a->created};
 
@@ -260,7 +260,7 @@ static bool ports_equal(const struct pod *a, const struct pod *b)
 		return false;
 	for (size_t i = 0; i < a->ports.n; i++)
 		if (a->ports.v[i].protocol != b->ports.v[i].protocol || a->ports.v[i].number != b->ports.v[i].number ||
-		    strcmp(a->ports.v[i].name, b->ports.v[i].name))
+		    strcmp(a->ports.v[i].name, b->ports.v[i].name) != 0)
 			return false;
 	return true;
 }

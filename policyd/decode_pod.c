@@ -41,7 +41,7 @@ static bool parse_zone(const char *s, int64_t *ret_offset)
 		return false;
 	if (!two_digits(s + 1, 0, 23, &hours) || !two_digits(s + 4, 0, 59, &minutes))
 		return false;
-	*ret_offset = (*s == '-' ? -60 : 60) * (hours * 60 + minutes);
+	*ret_offset = (int64_t)(*s == '-' ? -60 : 60) * (hours * 60 + minutes);
 	return true;
 }
 
@@ -203,7 +203,7 @@ static void decode_containers(struct decode *d, const struct doc *spec, const ch
 			restart = decode_string(d, container, "restartPolicy");
 			ports = decode_field(d, container, "ports", DOC_LIST);
 		}
-		if (only_restartable && (!restart || strcmp(restart, "Always")))
+		if (only_restartable && (!restart || strcmp(restart, "Always") != 0))
 			ports = NULL;
 		decode_enter(d, "ports");
 		for (size_t k = 0; ports && k < ports->n; k++) {

@@ -73,7 +73,7 @@ static int check_plain(struct builder *b, unsigned line, const yaml_char_t *anch
 	if (anchor)
 		return err_set(b->err, EINVAL, "line %u: anchor &%s: anchors and aliases are not supported; write the value out",
 			       line, TEXT((const char *)anchor));
-	if (tag && strcmp((const char *)tag, expected))
+	if (tag && strcmp((const char *)tag, expected) != 0)
 		return err_set(b->err, EINVAL, "line %u: tag %s is not supported; remove it", line, TEXT((const char *)tag));
 	return 0;
 }

@@ -136,7 +136,7 @@ static void part_count(struct cluster *c, const struct part *p, const struct obj
 	for (size_t i = 0; i < object->pod.ports.n; i++) {
 		const struct named_port *port = &object->pod.ports.v[i];
 
-		if (port->protocol != p->protocol || strcmp(port->name, p->port_name))
+		if (port->protocol != p->protocol || strcmp(port->name, p->port_name) != 0)
 			continue;
 		key.protocol = port->protocol;
 		key.port = port->number;
@@ -386,7 +386,7 @@ static void settle(struct group_state *s, struct group *g)
 		m->touched = false;
 		m->told = change.added;
 		if (!m->refs) {
-			HASH_DEL(s->members, m);
+			HASH_DEL(s->members, m); /* NOLINT(clang-analyzer-core.NullDereference): m is in that table */
 			free(m);
 		}
 	}

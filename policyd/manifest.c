@@ -530,7 +530,7 @@ static bool is_whole_at_once(const struct manifest_source *s, const char *name)
 static void take_event(const struct manifest_source *s, const struct inotify_event *e, struct events *events)
 {
 	if (e->mask & IN_Q_OVERFLOW)
-		events->rescan = true;
+		events->rescan = true; /* NOLINT(bugprone-branch-clone): whose watch it is comes in between */
 	else if (e->wd != s->watch)
 		return; /* of a watch that was given up */
 	else if (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT))

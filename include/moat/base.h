@@ -27,7 +27,7 @@ char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2); /* caller frees */
  */
 #define CLEAN(fn) __attribute__((cleanup(fn), unused)) /* some are there only for their end: a lock */
 void mem_clean_free(void *pointer_to_pointer);
-void mem_clean_close(int *fd); /* closes fd >= 0, keeps errno */
+void mem_clean_close(const int *fd); /* closes fd >= 0, keeps errno */
 #define CLEAN_FREE CLEAN(mem_clean_free)
 #define CLEAN_CLOSE CLEAN(mem_clean_close)
 #define TAKE_PTR(p)                                                                                                    \

@@ -93,7 +93,7 @@ int bridge_hold(const struct bridge *b, const struct attachment *a, struct err *
 int bridge_forget_former(const struct attachment *a, struct err *err);
 
 /* CHECK: is all of that still so? -ENOENT names what is not. */
-int bridge_verify(const struct bridge *b, const struct attachment *a, struct err *err);
+int bridge_verify(const struct bridge *seen, const struct attachment *a, struct err *err);
 
 /* DEL, first half, after the batch: nobody answers for the addresses that are still a's, and the node sends nothing there. */
 void bridge_let_go(const struct attachment *a);

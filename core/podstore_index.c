@@ -23,10 +23,23 @@ char *podstore_index_text(const struct attachment *a)
 	return mem_printf("%s %" PRIu64 " %" PRIu32 "%s%s", key, a->created, a->port_index, a->bridge[0] ? " " : "", a->bridge);
 }
 
+/* What is not there, or beyond what it can be, stays 0 or becomes the largest: then no chain and no link is found by it. */
+static void read_rest(const char *text, struct attachment *a)
+{
+	unsigned long index;
+	char *end;
+
+	a->created = strtoull(text, &end, 10);
+	index = strtoul(end, &end, 10);
+	a->port_index = index > UINT32_MAX ? UINT32_MAX : (uint32_t)index;
+	if (*end == ' ' && text_is_ifname(end + 1))
+		memcpy(a->bridge, end + 1, strlen(end + 1) + 1);
+}
+
 /* The key, and if a is given what stands behind it. No name in a key has a space. */
 static char *read_link(int dir, const char *name, struct attachment *a)
 {
-	char text[2 * (NAME_MAX + 1) + 60], bridge[IF_NAMESIZE];
+	char text[2 * (NAME_MAX + 1) + 60];
 	ssize_t len = readlinkat(dir, name, text, sizeof(text) - 1);
 	struct podstore_key key;
 	char *space;
@@ -39,9 +52,8 @@ static char *read_link(int dir, const char *name, struct attachment *a)
 		*space = '\0';
 	if (!podstore_key_parse(text, &key))
 		return NULL;
-	if (a && space && sscanf(space + 1, "%" SCNu64 " %" SCNu32 " %15s", &a->created, &a->port_index, bridge) == 3 &&
-	    text_is_ifname(bridge))
-		memcpy(a->bridge, bridge, sizeof(bridge));
+	if (a && space)
+		read_rest(space + 1, a);
 	return mem_strdup(text);
 }
 
@@ -147,7 +159,7 @@ static int recover_from(const char *index, const char *key, struct attachment *a
 	DIR *dir;
 
 	if (fd < 0)
-		return fd;
+		return fd == -ENOENT ? 0 : fd; /* what the others know counts */
 	dir = fdopendir(fd);
 	if (!dir) {
 		close(fd);

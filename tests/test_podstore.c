@@ -297,6 +297,22 @@ START_TEST(a_wrong_field_is_an_error)
 }
 END_TEST
 
+START_TEST(what_is_left_of_the_index_is_recovered)
+{
+	struct attachment *a = rundir_attachment("a", "veth1", "10.1.0.2"), *found = NULL;
+	CLEAN_FREE char *addrs = rundir_path("addrs"), *link = rundir_path("addrs/10.1.0.2");
+
+	ck_assert_int_eq(podstore_put(a, &err), 0);
+	ck_assert(unlink(link) == 0 && rmdir(addrs) == 0);
+	ck_assert_int_eq(podstore_recover("net/a:eth0", &found, &err), 0);
+	ck_assert_str_eq(found->port, "veth1");
+	ck_assert_uint_eq(found->n_addrs, 0);
+	ck_assert_uint_eq(found->created, a->created);
+	attachment_free(found);
+	attachment_free(a);
+}
+END_TEST
+
 START_TEST(an_unreadable_attachment_is_recovered_from_the_index)
 {
 	struct attachment *a = NULL;
@@ -582,6 +598,7 @@ int main(void)
 	tcase_add_test(tc, a_huge_file_is_an_error);
 	tcase_add_loop_test(tc, a_wrong_field_is_an_error, 0, ARRAY_SIZE(wrong_fields));
 	tcase_add_test(tc, an_unreadable_attachment_is_recovered_from_the_index);
+	tcase_add_test(tc, what_is_left_of_the_index_is_recovered);
 	tcase_add_test(tc, entries_of_nobody_are_swept_from_the_index);
 	tcase_add_loop_test(tc, what_is_no_key_opens_no_path, 0, ARRAY_SIZE(no_keys));
 	tcase_add_test(tc, the_longest_names_fit_and_longer_ones_are_refused);

@@ -70,7 +70,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT_OBJ) $(PLUGIN_OBJ) $(PO
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(POLICYD_LIBS) \
 		$$(pkg-config --libs check) -o $@
 
-.PHONY: tests unit check deps layers demo tidy help install clean
+.PHONY: tests unit check deps layers demo help install clean
 tests: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	$(Q)set -e; for t in $(UNIT_TESTS); do $$t; done
@@ -110,9 +110,6 @@ syscalls:
 asan:
 	$(Q)$(MAKE) --no-print-directory check SANITIZE=address,undefined BUILD=$(BUILD)/sanitized
 
-tidy:
-	$(Q)clang-tidy --quiet $(CORE_SRC) $(PLUGIN_SRC) $(POLICYD_SRC) -- -std=c11 -D_GNU_SOURCE -Iinclude -I.
-
 help:
 	@printf '%s\n' \
 		'make             build moat, moat-policyd and moatctl into $(BUILD)/' \
@@ -121,6 +118,8 @@ help:
 		'make unit        only the unit tests;  make check-netns STORIES="01 07": only stories' \
 		'make asan        make check under sanitizers' \
 		'make check-kernels  unit tests and stories under Debian kernels in qemu; KERNELS="6.1", KERNEL_STORIES="01 20"' \
+		'make tidy        clang-tidy;  make analyze: gcc -fanalyzer, cppcheck, shellcheck' \
+		'make memcheck    unit tests and stories under valgrind' \
 		'make fuzz        fuzz targets with clang: FUZZ_SECONDS each, FUZZ_TARGETS="plugin netlink" picks some' \
 		'make bench       costs as ratios in one run' \
 		'make deps        install missing Debian packages' \
@@ -132,6 +131,7 @@ include netns-tests/netns.mk
 include kernels/kernels.mk
 -include bench/bench.mk
 include tests/fuzz/fuzz.mk
+include tools/analyze.mk
 
 clean:
 	$(Q)rm -rf $(BUILD)

@@ -7,6 +7,9 @@
 
 #include "moat/text.h"
 
+#undef err_set /* what an analyzer is told of them */
+#undef err_errno
+
 static void set_text(struct err *err, const char *fmt, va_list args)
 {
 	CLEAN_FREE char *raw = NULL;

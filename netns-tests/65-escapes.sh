@@ -37,7 +37,7 @@ manifest_pod guarded
 odd_pod host ', hostNetwork: true' 'phase: Running, podIPs: [ { ip: 192.168.50.1 } ]'
 odd_pod waiting '' 'phase: Pending'
 odd_pod unknown '' ''
-odd_pod done '' 'phase: Succeeded, podIPs: [ { ip: 10.1.0.200 } ]'
+odd_pod 'done' '' 'phase: Succeeded, podIPs: [ { ip: 10.1.0.200 } ]'
 odd_pod failed '' 'phase: Failed, podIPs: [ { ip: 10.1.0.201 } ]'
 
 step "told in status and log: this one, and none but this one"

@@ -52,8 +52,10 @@ pod_connect()
 	local name=$1 ips="" address
 	shift
 	for address; do
+		# shellcheck disable=SC2089 # the quotes are JSON's
 		ips+="${ips:+, }\"$address\""
 	done
+	# shellcheck disable=SC2090
 	cni add "$name" ${ips:+--capabilities "{\"ips\": [$ips]}"} || return
 	pod_addresses "$name"
 }

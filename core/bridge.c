@@ -8,7 +8,10 @@
  *	proxy_arp_pvlan     the node answers ARP for an address that it would route back out of the same interface
  *	proxy_ndp           with a proxy neighbour per pod address, the same for IPv6
  *	proxy_delay         at once; the kernel waits up to 0.8 s by default
- *	send_redirects      it makes no redirects to a way that does not exist (if conf.all sends none either; the ruleset drops them)
+ *	send_redirects      it makes no redirects to a way that does not exist. They would be lost in the ruleset, but the kernel counts them
+ *	                    against the sender's share of ICMP errors, so that a rejected pod hears nothing. An interface sends
+ *	                    redirects if it or conf.all says so: without that of `all`, each interface's own setting counts, and they
+ *	                    all have one (IN_DEV_TX_REDIRECTS)
  *	no_linklocal_learn  frames to 01:80:c2:00:00:0X, which no rule of prerouting sees, teach the bridge no MACs
  *	its MAC             stays as it is: rules hold it, and a bridge without one of its own takes its ports'
  *
@@ -37,6 +40,7 @@ static const struct {
 	[BRIDGE_PROXY_NDP] = {"proxy_ndp", 1},
 	[BRIDGE_ND_PROXY_DELAY] = {"nd_proxy_delay", 0},
 	[BRIDGE_NO_LINKLOCAL_LEARN] = {"no_linklocal_learn", 1},
+	[BRIDGE_ALL_SEND_REDIRECTS] = {"all_send_redirects", 0},
 };
 
 const char *bridge_setting_name(enum bridge_setting s)
@@ -350,6 +354,40 @@ static int drop_table(struct err *err)
 	return code == -ENOENT || code == -ERESTART ? 0 : code;
 }
 
+struct heir {
+	const struct bridge_record *of;
+	struct bridge_record heir;
+	bool found;
+};
+
+static void find_heir(const struct bridge_record *r, void *arg)
+{
+	struct heir *h = arg;
+
+	if (h->found || !strcmp(r->bridge.name, h->of->bridge.name))
+		return;
+	h->heir = *r;
+	h->found = true;
+}
+
+/* What concerns all interfaces is needed as long as any bridge has guarded ports: another one gives it back. */
+static int hand_on(struct bridge_record *r, struct err *err)
+{
+	struct heir h = {.of = r};
+	struct bridge_values *before;
+
+	if (!r->before.has[BRIDGE_ALL_SEND_REDIRECTS])
+		return 0;
+	bridge_record_each(find_heir, &h);
+	if (!h.found)
+		return 0;
+	before = &h.heir.before;
+	before->has[BRIDGE_ALL_SEND_REDIRECTS] = true;
+	before->v[BRIDGE_ALL_SEND_REDIRECTS] = r->before.v[BRIDGE_ALL_SEND_REDIRECTS];
+	r->before.has[BRIDGE_ALL_SEND_REDIRECTS] = false;
+	return bridge_record_put(&h.heir, err);
+}
+
 /* The kernel's part, and the record; that is there as long as an attachment that is not closing. */
 static int give_back(const char *name, struct err *err)
 {
@@ -359,6 +397,8 @@ static int give_back(const char *name, struct err *err)
 
 	if (podstore_bridge_in_use(name) || bridge_record_get(name, &r, err) < 0)
 		return 0;
+	if (hand_on(&r, err) < 0)
+		return -err->code;
 	code = bridge_look(r.bridge.index, &b, err);
 	if (code == 0 && !strcmp(b.name, name))
 		code = restore(&b, &r.before, err);

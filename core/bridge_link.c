@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A bridge, its ports and its settings, over rtnetlink: one question gives name, MAC, options and what IPv4 and IPv6 have of it.
- * The proxy delays are parameters of the neighbour tables (no sysctl shows them in a user namespace), and IPv6's proxy_ndp is a
- * sysctl only.
+ * The proxy delays are parameters of the neighbour tables (no sysctl shows them in a user namespace). IPv6's proxy_ndp, and what
+ * concerns all interfaces, is a sysctl only.
  */
 #include "moat/bridge.h"
 
@@ -149,6 +149,17 @@ static int read_addrs(struct nl *nl, struct bridge *b)
 	return nl_dump(nl, nlh, on_addr, b);
 }
 
+#define ALL_SEND_REDIRECTS "/proc/sys/net/ipv4/conf/all/send_redirects"
+
+static void read_all(struct bridge_values *now)
+{
+	CLEAN_CLOSE int fd = open(ALL_SEND_REDIRECTS, O_RDONLY | O_CLOEXEC);
+	char digit;
+
+	if (fd >= 0 && read(fd, &digit, 1) == 1)
+		found(now, BRIDGE_ALL_SEND_REDIRECTS, digit != '0');
+}
+
 int bridge_look(uint32_t index, struct bridge *ret, struct err *err)
 {
 	char scratch[256] = {0};
@@ -168,6 +179,7 @@ int bridge_look(uint32_t index, struct bridge *ret, struct err *err)
 		return err_errno(err, -code, "interface with index %u", index);
 	if (strcmp(seen.kind, "bridge") != 0)
 		return err_set(err, EMEDIUMTYPE, "interface %s is no bridge but of kind \"%s\"", TEXT(seen.bridge.name), TEXT(seen.kind));
+	read_all(&seen.bridge.now);
 	*ret = seen.bridge;
 	return 0;
 }
@@ -318,10 +330,8 @@ static int set_delay(const struct bridge *b, enum bridge_setting s, uint32_t val
 	return request_once(nlh);
 }
 
-/* The name is an interface's, so neither a slash nor ".." is in the path. */
-static int set_sysctl(const struct bridge *b, uint32_t value)
+static int set_sysctl(const char *path, uint32_t value)
 {
-	CLEAN_FREE char *path = mem_printf("/proc/sys/net/ipv6/conf/%s/proxy_ndp", b->name);
 	CLEAN_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -329,12 +339,22 @@ static int set_sysctl(const struct bridge *b, uint32_t value)
 	return dprintf(fd, "%u\n", value) < 0 ? -errno : 0;
 }
 
+/* The name is an interface's, so neither a slash nor ".." is in the path. */
+static int set_proxy_ndp(const struct bridge *b, uint32_t value)
+{
+	CLEAN_FREE char *path = mem_printf("/proc/sys/net/ipv6/conf/%s/proxy_ndp", b->name);
+
+	return set_sysctl(path, value);
+}
+
 int bridge_set(const struct bridge *b, enum bridge_setting s, uint32_t value, struct err *err)
 {
 	int code;
 
 	if (s == BRIDGE_PROXY_NDP)
-		code = set_sysctl(b, value);
+		code = set_proxy_ndp(b, value);
+	else if (s == BRIDGE_ALL_SEND_REDIRECTS)
+		code = set_sysctl(ALL_SEND_REDIRECTS, value);
 	else if (s == BRIDGE_ARP_PROXY_DELAY || s == BRIDGE_ND_PROXY_DELAY)
 		code = set_delay(b, s, value);
 	else

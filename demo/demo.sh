@@ -4,18 +4,20 @@
 #
 # A node, its pods and the hosts around it are network namespaces inside a user namespace of the demo's own, with a fresh
 # /run: no root is needed, and nothing of this machine's firewall or interfaces is touched. The pods are connected by the real
-# CNI plugins ptp and host-local, then moat, through a conflist, as a container runtime does it.
+# CNI plugins bridge (or ptp) and host-local, then moat, through a conflist, as a container runtime does it.
 #
 #     office            branch            backup          hosts on the wire
 #     172.17.0.2        172.17.1.2        10.0.0.2
 #       |                 |                 |
 #     wire0             wire1             wire2           the node: this script's own namespace, where moat's table lives
+#     cni0, a plain bridge 10.1.0.1, fd00:1::1
 #       | veth…     | veth…      | veth…     | veth…      | veth…
 #      db        frontend      batch      worker      stranger       10.1.0.0/24, fd00:1::/64
 #
 # Every flow is tried with real packets at every stage, and what is seen is compared with what the policies say. Exit status: 0 if
 # each expectation was met.
-# Environment: NO_COLOR, for no colours on a terminal; BUILD and CNI_PLUGINS as in netns-tests/lib.sh.
+# Environment: PRIMARY, bridge (the default) or ptp; NO_COLOR, for no colours on a terminal; BUILD and CNI_PLUGINS as in
+# netns-tests/lib.sh.
 
 PATH=$PATH:/usr/sbin:/sbin # a user's own often lacks nft's place
 DEMO=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -23,6 +25,7 @@ if [ -z "${MOAT_STORY:-}" ] && ! unshare -Urnm --map-root-user true; then
 	echo "demo: user namespaces are needed (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces), or root" >&2
 	exit 1
 fi
+export PRIMARY=${PRIMARY:-bridge}
 # The tools of the namespace stories: from here on this runs in namespaces of its own.
 # shellcheck source=SCRIPTDIR/../netns-tests/lib.sh
 . "$DEMO/../netns-tests/lib.sh"
@@ -279,7 +282,12 @@ objects_write()
 }
 
 printf '%smoat: every pod is closed until a NetworkPolicy opens it%s\n' "$bold" "$plain"
-cat <<'END'
+# shellcheck disable=SC2153 # of lib/primary.sh
+case $PRIMARY in
+bridge) links="ports of the bridge cni0, made by the CNI plugin bridge" ;;
+ptp) links="links made by the CNI plugin ptp" ;;
+esac
+cat <<END
 
     office        branch        backup       hosts on the wire
     172.17.0.2    172.17.1.2    10.0.0.2
@@ -287,15 +295,15 @@ cat <<'END'
     +--+-------------+-------------+---+
     |              node                |     moat's nftables table stands here
     +--+-------+-------+-------+-----+-+
-       |       |       |       |     |       links made by the CNI plugin ptp
+       |       |       |       |     |       $links
        db   frontend  batch  worker stranger
-       `---- default ----'      |     `----- namespace elsewhere
-                                `----------- namespace myproject, project=myproject
+       \`---- default ----'      |     \`----- namespace elsewhere
+                                \`----------- namespace myproject, project=myproject
 END
 
 title "A pod is closed before its first instruction runs"
 node_make
-say "The conflist chains moat to ptp and host-local; moat-policyd does not run yet, and need not:"
+say "The conflist chains moat to $PRIMARY and host-local; moat-policyd does not run yet, and need not:"
 command_line "cat $CONFLIST"
 show <"$CONFLIST"
 pods_make

@@ -575,6 +575,31 @@ START_TEST(settings_are_made_and_given_back)
 }
 END_TEST
 
+/* What concerns all interfaces goes back with the last bridge. */
+START_TEST(setting_of_all_interfaces_is_handed_on)
+{
+	struct attachment *a = dual_stack_pod(), *b = pod_at("br1", "b", "veth2", "10.2.0.12", 8);
+	struct bridge other;
+
+	make_bridge();
+	shell("echo 1 > /proc/sys/net/ipv4/conf/all/send_redirects");
+	hold(a);
+	shell("ip link add br1 type bridge && ip link set br1 up && ip addr add 10.2.0.1/24 dev br1 && test $(cat /proc/sys/net/ipv4/conf/all/send_redirects) = 0");
+	ck_assert_int_eq(bridge_look(index_of("br1"), &other, &err), 0);
+	bridge_join(&other, b);
+	put(b);
+	ck_assert_msg(bridge_hold(&other, b, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(podstore_remove(a, &err), 0);
+	ck_assert_msg(bridge_give_back("cni0", &err) == 0, "%s", err.text);
+	shell("test $(cat /proc/sys/net/ipv4/conf/all/send_redirects) = 0");
+	ck_assert_int_eq(podstore_remove(b, &err), 0);
+	ck_assert_msg(bridge_give_back("br1", &err) == 0, "%s", err.text);
+	shell("test $(cat /proc/sys/net/ipv4/conf/all/send_redirects) = 1");
+	attachment_free(a);
+	attachment_free(b);
+}
+END_TEST
+
 /* One that somebody sets otherwise while pods are there stays so; one that was as moat wants it is no news. */
 START_TEST(only_what_is_still_moats_is_given_back)
 {
@@ -600,6 +625,7 @@ START_TEST(each_setting_is_missed_and_made_again)
 	static const char *const commands[] = {
 		"echo 0 > /proc/sys/net/ipv4/conf/cni0/proxy_arp_pvlan",
 		"echo 1 > /proc/sys/net/ipv4/conf/cni0/send_redirects",
+		"echo 1 > /proc/sys/net/ipv4/conf/all/send_redirects",
 		"ip ntable change name arp_cache dev cni0 proxy_delay 800",
 		"ip ntable change name ndisc_cache dev cni0 proxy_delay 800",
 		"echo 0 > /proc/sys/net/ipv6/conf/cni0/proxy_ndp",
@@ -728,6 +754,7 @@ int main(void)
 	tcase_add_loop_test(real, bridge_that_cannot_be_guarded_says_why, 0, ARRAY_SIZE(shapes));
 	tcase_add_test(real, bridge_that_filters_vlans_says_why);
 	tcase_add_test(real, settings_are_made_and_given_back);
+	tcase_add_test(real, setting_of_all_interfaces_is_handed_on);
 	tcase_add_test(real, only_what_is_still_moats_is_given_back);
 	tcase_add_test(real, each_setting_is_missed_and_made_again);
 	tcase_add_test(real, node_asks_again_who_has_the_address);

@@ -16,6 +16,7 @@ enum bridge_setting {
 	BRIDGE_PROXY_NDP,          /* net.ipv6.conf.<bridge>.proxy_ndp = 1 */
 	BRIDGE_ND_PROXY_DELAY,     /* net.ipv6.neigh.<bridge>.proxy_delay = 0 */
 	BRIDGE_NO_LINKLOCAL_LEARN, /* ip link set <bridge> type bridge no_linklocal_learn 1 */
+	BRIDGE_ALL_SEND_REDIRECTS, /* net.ipv4.conf.all.send_redirects = 0: the bridge's own counts only then; of other interfaces theirs */
 	BRIDGE_SETTING_COUNT,
 };
 

@@ -55,8 +55,14 @@ const struct set_spec set_known[2] = FAMILIES("known", "known6", SET_PLAIN, 0, )
 const struct set_spec set_unsettled[2] = FAMILIES("unsettled", "unsettled6", SET_INTERVAL, 0, );
 const struct set_spec set_revoked[2] = {
 	/* 10 minutes: longer than any peer keeps resending into a dead connection (tcp_retries2: 924 s at most, by then with RTOs of 120 s) */
-	{.name = "revoked", .fields = {FIELD_IPV4, FIELD_PORT, FIELD_IPV4}, .flags = SET_TIMEOUT, .timeout_ms = 600000},
-	{.name = "revoked6", .fields = {FIELD_IPV6, FIELD_PORT, FIELD_IPV6}, .flags = SET_TIMEOUT, .timeout_ms = 600000},
+	{.name = "revoked_flows",
+	 .fields = {FIELD_PROTOCOL, FIELD_IPV4, FIELD_PORT, FIELD_IPV4, FIELD_PORT},
+	 .flags = SET_TIMEOUT,
+	 .timeout_ms = 600000},
+	{.name = "revoked_flows6",
+	 .fields = {FIELD_PROTOCOL, FIELD_IPV6, FIELD_PORT, FIELD_IPV6, FIELD_PORT},
+	 .flags = SET_TIMEOUT,
+	 .timeout_ms = 600000},
 };
 const struct set_spec set_tunnel_ports = {.name = "tunnel_ports", .fields = {FIELD_PORT}};
 const struct set_spec set_tunnel_protocols = {.name = "tunnel_protocols", .fields = {FIELD_PROTOCOL}};
@@ -108,7 +114,7 @@ const struct static_chain static_chains[] = {
 	{CHAIN_OPEN, {0}, false},
 	{CHAIN_UNGUARDED, {0}, false},
 	{CHAIN_UNGUARDED_OBSERVED, {0}, false},
-	{"midstream", {0}, false},
+	{"revoked", {0}, false},
 	{"tunnels", {0}, false},
 	{"to_node", {0}, false},
 	{"unasked", {0}, false},

@@ -129,12 +129,16 @@ static void put_tracked(struct txn *t, const char *chain, const char *related)
 	rule_end_tagged(t, chain);
 }
 
-/* tcp flags & (fin | syn | rst | ack) != syn jump midstream */
-static void put_midstream(struct txn *t, const char *chain)
+/* tcp flags & (fin | syn | rst | ack) != syn jump revoked; meta l4proto != tcp jump revoked */
+static void jump_revoked(struct txn *t, const char *chain)
 {
 	rule_begin(t, chain);
 	rule_tcp_flags_not(t, 0x17, 0x02);
-	rule_jump(t, "midstream");
+	rule_jump(t, "revoked");
+	rule_end_tagged(t, chain);
+	rule_begin(t, chain);
+	rule_not_l4proto(t, IPPROTO_TCP);
+	rule_jump(t, "revoked");
 	rule_end_tagged(t, chain);
 }
 
@@ -217,7 +221,7 @@ static void put_forward(struct txn *t)
 		rule_jump(t, "tunnels");
 		rule_end_tagged(t, "forward");
 	}
-	put_midstream(t, "forward");
+	jump_revoked(t, "forward");
 	put_self(t, "forward");
 	ruleset_always(t, "forward", rule_jump, "from");
 	ruleset_always(t, "forward", rule_jump, "to");
@@ -251,7 +255,7 @@ static void put_output(struct txn *t)
 	rule_saddr_unspecified(t);
 	rule_jump(t, "link_out");
 	rule_end_tagged(t, "output");
-	put_midstream(t, "output");
+	jump_revoked(t, "output");
 	put_self(t, "output");
 	ruleset_always(t, "output", rule_jump, "from_out");
 	ruleset_always(t, "output", rule_jump, "to");
@@ -271,7 +275,7 @@ static void put_input(struct txn *t)
 		rule_jump(t, "to_node");
 		rule_end_tagged(t, "input");
 	}
-	put_midstream(t, "input");
+	jump_revoked(t, "input");
 	for (int f = 0; f < 2; f++) { /* iifname . ip saddr @open_node accept */
 		rule_begin(t, "input");
 		rule_load_iifname(t);
@@ -419,7 +423,7 @@ static void put_errors(struct txn *t)
 	rule_end_tagged(t, "own_reset");
 }
 
-static void put_tunnels_and_midstream(struct txn *t)
+static void put_tunnels_and_revoked(struct txn *t)
 {
 	rule_begin(t, "tunnels"); /* udp dport @tunnel_ports goto lost */
 	rule_l4proto(t, IPPROTO_UDP);
@@ -432,22 +436,23 @@ static void put_tunnels_and_midstream(struct txn *t)
 	rule_in(t, set_tunnel_protocols.name);
 	rule_goto(t, "lost");
 	rule_end_tagged(t, "tunnels");
-	for (int f = 0; f < 2; f++) { /* ip saddr . tcp sport . ip daddr @revoked goto lost */
-		rule_begin(t, "midstream");
-		rule_l4proto(t, IPPROTO_TCP);
+	for (int f = 0; f < 2; f++) { /* meta l4proto . ip saddr . th sport . ip daddr . th dport @revoked_flows goto lost */
+		rule_begin(t, "revoked");
+		rule_load_l4proto(t);
 		rule_load_saddr(t, families[f]);
 		rule_load_sport(t);
 		rule_load_daddr(t, families[f]);
+		rule_load_dport(t);
 		rule_in(t, set_revoked[f].name);
 		rule_goto(t, "lost");
-		rule_end_tagged(t, "midstream");
+		rule_end_tagged(t, "revoked");
 	}
 }
 
 void ruleset_put_rules(struct txn *t)
 {
 	ruleset_put_ends(t);
-	put_tunnels_and_midstream(t);
+	put_tunnels_and_revoked(t);
 	put_unasked(t);
 	put_errors(t);
 	put_link(t);

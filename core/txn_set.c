@@ -96,7 +96,7 @@ struct key key_of_addr(const struct addr *a)
 /* The lengths of the fields, as the kernel wants them for sets of concatenated ranges; and the text type for nft. */
 static void describe_key(struct nftnl_set *s, const struct set_spec *set)
 {
-	uint8_t lens[4] = {0};
+	uint8_t lens[ARRAY_SIZE(set->fields)] = {0};
 	uint32_t type = 0, len = 0, n = 0;
 
 	for (; n < ARRAY_SIZE(set->fields) && set->fields[n]; n++) {

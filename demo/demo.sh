@@ -195,6 +195,7 @@ flows()
 status_number() { "$BUILD/moatctl" status --json | grep -oE "\"$1\": *[0-9]+" | grep -oE '[0-9]+'; } # KEY
 # The daemon answers nobody between reading a file and having it in the kernel: the number of objects says that both are done.
 objects_differ() { (($(status_number objects) != $1)); }
+revocation_done() { "$BUILD/moatctl" status --json | grep -qE '"revoking": *false'; }
 took() { awk "BEGIN { printf \"%.1f ms\", $(status_number lastMicroseconds) / 1000 }"; }
 
 # policy_apply NAME: the file of the demo, renamed into the directory that the daemon follows.
@@ -215,6 +216,7 @@ policy_delete() # NAME
 	command_line "rm $MANIFESTS/$1.yaml"
 	manifest_remove "$1"
 	wait_until 5 objects_differ "$before" || fail "moat-policyd takes no notice that $1.yaml is gone"
+	wait_until 5 revocation_done || fail "moat-policyd still looks for connections to cut"
 	say "in the kernel $(took) after that; tracked connections cut: $(status_number connectionsRevoked)"
 }
 

@@ -140,6 +140,7 @@ struct local_pod {
 	char *excess[DIRECTION_COUNT]; /* its policies are beyond this bound, so nothing is allowed; else NULL */
 	bool excess_told;              /* reconcile's */
 	struct profile *profile[DIRECTION_COUNT]; /* referenced */
+	bool lost[DIRECTION_COUNT]; /* it may be allowed less than it was: set by cluster_compile, cleared by who has looked after it */
 	bool node_open;     /* may always reach its own node: mode standard and confirmed */
 	bool node_known;    /* reconcile's: the kernel does not have it so (ADD leaves it so too) */
 	UT_hash_handle hh;

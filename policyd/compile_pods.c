@@ -120,6 +120,14 @@ static void local_close(struct cluster *c, struct local *l, const char *excess)
 	l->settled = true;
 }
 
+/* Could connections pass by this profile? Before the first one, by what ADD left: nothing, unless it only observes. */
+static bool lets_any_through(const struct profile *p, enum mode added)
+{
+	if (!p)
+		return added == MODE_AUDIT || added == MODE_PREVIEW;
+	return !profile_is_empty(p) || p->end == END_OBSERVE;
+}
+
 /* Returns whether something changed that the kernel has to know. */
 static bool local_settle(struct cluster *c, struct local *l)
 {
@@ -127,10 +135,14 @@ static bool local_settle(struct cluster *c, struct local *l)
 	bool changed = l->fresh, node_open = v->confirmation == POD_CONFIRMED && v->mode == MODE_STANDARD;
 
 	for (int d = 0; d < DIRECTION_COUNT; d++) {
-		changed = changed || l->former[d] != v->profile[d];
+		if (l->former[d] != v->profile[d]) {
+			changed = true;
+			v->lost[d] |= lets_any_through(l->former[d], l->attachment->mode);
+		}
 		profile_put(c, TAKE_PTR(l->former[d]));
 	}
 	changed = changed || v->node_open != node_open;
+	v->lost[EGRESS] |= v->node_open && !node_open;
 	v->node_open = node_open;
 	l->fresh = l->settled = false;
 	return changed;

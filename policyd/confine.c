@@ -4,9 +4,10 @@
  *
  * Tenants write what the daemon parses, so it is to be of little use to who takes it over by that: of all capabilities it keeps
  * CAP_NET_ADMIN (nf_tables, conntrack, socket buffers beyond the default), which nothing works without; everything else it does as the owner of
- * its files. It executes nothing, starts no thread or process, and opens no socket but netlink's and those on its control
- * socket. So the list of system calls is short, and the same for its whole life; `make syscalls` derives it: all stories run
- * with the daemon under strace, and what it calls is compared with the list. In every other run a call that is not in it ends the daemon, as
+ * its files. It executes nothing, starts no process and no threads but the two that look for connections (revoke.c), which are there
+ * before the list is in force and are held to it too, and opens no socket but netlink's and those on its control socket. So the
+ * list of system calls is short, and the same for its whole life; `make syscalls` derives it: all stories run with the daemon
+ * under strace, and what it calls is compared with the list. In every other run a call that is not in it ends the daemon, as
  * SIGSYS, and the log has its number. The kernel keeps what stood.
  *
  * io_uring does what it is told past such a filter. libuv 1.45 to 1.50 makes a ring in uv_loop_init, to batch epoll_ctl; a
@@ -80,6 +81,8 @@ static const int calls[] = {
 	SCMP_SYS(mremap),
 	SCMP_SYS(madvise),
 	SCMP_SYS(futex),
+	SCMP_SYS(membarrier),
+	SCMP_SYS(sched_yield), /* the loop, while a thread is about to wake it */
 	SCMP_SYS(sysinfo), /* qsort of much, before glibc 2.37 */
 	/* signals, and the end */
 	SCMP_SYS(rt_sigprocmask),
@@ -87,11 +90,11 @@ static const int calls[] = {
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),
 	SCMP_SYS(geteuid),
+	SCMP_SYS(exit), /* of the threads */
 	SCMP_SYS(exit_group),
 #ifdef SANITIZED
 	/* the sanitizers' own: reports, shadow memory, and the search for leaks by a thread that traces its process */
 	SCMP_SYS(clone),
-	SCMP_SYS(exit),
 	SCMP_SYS(getdents),
 	SCMP_SYS(getppid),
 	SCMP_SYS(getrlimit),
@@ -107,7 +110,6 @@ static const int calls[] = {
 	SCMP_SYS(readlink),
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sched_yield),
 	SCMP_SYS(sigaltstack),
 	SCMP_SYS(stat),
 	SCMP_SYS(tgkill),
@@ -213,6 +215,8 @@ int confine_calls(struct err *err)
 	/* to ourselves: raise, abort */
 	if (code == 0)
 		code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+	if (code == 0)
+		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1); /* every thread */
 	if (code == 0)
 		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: the cost of a call does not grow with the list */
 	return load(filter, code, err);

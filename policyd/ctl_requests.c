@@ -200,7 +200,8 @@ static cJSON *kernel_status(struct daemon *d)
 	cJSON_AddNumberToObject(status, "failures", (double)stats->failures);
 	cJSON_AddNumberToObject(status, "lastMicroseconds", (double)stats->last_us);
 	cJSON_AddNumberToObject(status, "maxMicroseconds", (double)stats->max_us);
-	cJSON_AddNumberToObject(status, "connectionsRevoked", (double)stats->revoked);
+	cJSON_AddNumberToObject(status, "connectionsRevoked", (double)d->reconcile.revoke.revoked);
+	cJSON_AddBoolToObject(status, "revoking", !revoke_is_done(&d->reconcile.revoke));
 	cJSON_AddNumberToObject(status, "doubledAddresses", (double)cluster_doubled_addresses(d->cluster));
 	cJSON_AddItemToObject(status, "packets", counters_status(&d->reconcile.nl));
 	return status;

@@ -68,38 +68,6 @@ void daemon_apply(struct daemon *d)
 	d->trouble[0] = '\0';
 	d->retry_ms = RETRY_FIRST_MS;
 	uv_timer_stop(&d->retry);
-	if (revoke_wants_look(&d->reconcile.revoke)) {
-		uv_timer_again(&d->look_soon);
-		if (!uv_is_active((uv_handle_t *)&d->look_late))
-			uv_timer_again(&d->look_late);
-	}
-}
-
-static void look_again(struct daemon *d, enum revoke_look look)
-{
-	struct reconcile *r = &d->reconcile;
-	size_t deleted = 0;
-	struct err err;
-
-	if (revoke_sweep(&r->revoke, look, d->cluster, &r->nl, &deleted, &err) < 0)
-		log_warn("revocation-failed error=\"%s\"", err.text);
-	r->stats.revoked += deleted;
-}
-
-static void on_look_soon(uv_timer_t *timer)
-{
-	uv_timer_stop(timer);
-	look_again(timer->data, REVOKE_AGAIN);
-}
-
-static void on_look_late(uv_timer_t *timer)
-{
-	struct daemon *d = timer->data;
-
-	uv_timer_stop(timer);
-	look_again(d, REVOKE_LAST);
-	if (revoke_wants_look(&d->reconcile.revoke))
-		uv_timer_again(timer);
 }
 
 static void on_manifests(uv_poll_t *handle, int status, int events)
@@ -177,18 +145,14 @@ static void start_handles(struct daemon *d)
 {
 	uv_poll_init(&d->loop, &d->manifest_events, d->manifests.inotify);
 	uv_timer_init(&d->loop, &d->tick);
-	uv_timer_init(&d->loop, &d->look_soon);
-	uv_timer_init(&d->loop, &d->look_late);
+	revoke_follow(&d->reconcile.revoke, &d->loop);
 	uv_timer_init(&d->loop, &d->retry);
 	uv_signal_init(&d->loop, &d->terminate);
 	uv_signal_init(&d->loop, &d->interrupt);
-	d->manifest_events.data = d->tick.data = d->look_soon.data = d->look_late.data = d->retry.data = d;
+	d->manifest_events.data = d->tick.data = d->retry.data = d;
 
 	uv_poll_start(&d->manifest_events, UV_READABLE, on_manifests);
 	uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
-	/* repeat is what uv_timer_again restarts with; each stops itself after one look */
-	uv_timer_start(&d->look_soon, on_look_soon, REVOKE_SECOND_LOOK_MS, REVOKE_SECOND_LOOK_MS);
-	uv_timer_start(&d->look_late, on_look_late, REVOKE_THIRD_LOOK_MS, REVOKE_THIRD_LOOK_MS);
 	uv_signal_start(&d->terminate, on_signal, SIGTERM);
 	uv_signal_start(&d->interrupt, on_signal, SIGINT);
 }
@@ -196,15 +160,15 @@ static void start_handles(struct daemon *d)
 static void close_handles(struct daemon *d)
 {
 	uv_handle_t *handles[] = {
-		(uv_handle_t *)&d->manifest_events, (uv_handle_t *)&d->tick,	  (uv_handle_t *)&d->look_soon,
-		(uv_handle_t *)&d->look_late,	    (uv_handle_t *)&d->retry,	  (uv_handle_t *)&d->terminate,
-		(uv_handle_t *)&d->interrupt,
+		(uv_handle_t *)&d->manifest_events, (uv_handle_t *)&d->tick,	  (uv_handle_t *)&d->retry,
+		(uv_handle_t *)&d->terminate,       (uv_handle_t *)&d->interrupt,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		uv_close(handles[i], NULL);
 	attachments_close_handles(&d->attachments);
 	watch_close_handles(&d->watch);
+	revoke_close_handles(&d->reconcile.revoke);
 	ctl_close(&d->ctl);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 }
@@ -253,8 +217,9 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 
 	d->options = *options;
 	d->retry_ms = RETRY_FIRST_MS;
-	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.dumper.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
+	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.finder.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
 	d->manifests.inotify = d->watch.fd = -1;
+	setenv("UV_THREADPOOL_SIZE", "2", 1); /* revocation's: one looks, one waits for a grace period */
 	code = confine_begin(err);
 	if (code < 0) {
 		free(d);

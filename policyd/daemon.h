@@ -35,8 +35,6 @@ struct daemon {
 	uv_poll_t manifest_events;
 	uv_timer_t tick;      /* each second: what no event tells */
 	unsigned ticks;
-	uv_timer_t look_soon; /* revocation's second look, */
-	uv_timer_t look_late; /* and third */
 	uv_timer_t retry;     /* after a failed reconciliation */
 	unsigned retry_ms;
 	uv_signal_t terminate, interrupt;

@@ -168,10 +168,11 @@ static void print_kernel(const cJSON *status)
 {
 	const cJSON *kernel = cJSON_GetObjectItem(status, "kernel"), *packets = cJSON_GetObjectItem(kernel, "packets");
 
-	printf("kernel     %s, ruleset %s; last change %.2f ms, slowest %.2f ms; %.0f connections revoked\n",
+	printf("kernel     %s, ruleset %s; last change %.2f ms, slowest %.2f ms; %.0f connections revoked%s\n",
 	       is_true(kernel, "upToDate") ? "up to date" : "NOT up to date",
 	       text_of(kernel, "ruleset"), number_of(kernel, "lastMicroseconds") / 1000,
-	       number_of(kernel, "maxMicroseconds") / 1000, number_of(kernel, "connectionsRevoked"));
+	       number_of(kernel, "maxMicroseconds") / 1000, number_of(kernel, "connectionsRevoked"),
+	       is_true(kernel, "revoking") ? " so far, and it looks for others" : "");
 	if (*text_of(kernel, "trouble"))
 		printf("  ! %s\n", text_of(kernel, "trouble"));
 	if (number_of(kernel, "pendingPods") > 0)

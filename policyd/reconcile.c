@@ -12,7 +12,7 @@
  *	          transaction
  *	clean     what nobody uses any more
  *
- * Between swap and clean, connections that the new policy denies are revoked.
+ * After the swap, connections that the new policy denies are revoked (revoke.c).
  *
  * Every pod is in one of two states in the kernel: as the plugin put it (closed), or as an earlier swap left it. A swap names
  * the chains of the very attachment; if that is gone meanwhile the kernel refuses the batch, and the pod store is read again.
@@ -41,9 +41,9 @@ int reconcile_init(struct reconcile *r, struct cluster *cluster, struct err *err
 
 	memset(r, 0, sizeof(*r));
 	r->cluster = cluster;
-	r->nl.fd = r->revoke.conntrack.dumper.fd = r->revoke.conntrack.deleter.fd = -1;
+	r->nl.fd = r->revoke.conntrack.finder.fd = r->revoke.conntrack.deleter.fd = -1;
 	code = nl_open(&r->nl, NETLINK_NETFILTER, err);
-	return code < 0 ? code : revoke_init(&r->revoke, err);
+	return code < 0 ? code : revoke_init(&r->revoke, cluster, &r->nl, err);
 }
 
 static void forget_pending(struct reconcile *r)
@@ -94,18 +94,42 @@ int reconcile_commit(struct reconcile *r, struct txn *t, struct err *err)
 	return reconcile_commit_locked(r, t, err);
 }
 
-void reconcile_note_exposed(struct reconcile *r, const struct local_pod *pod)
+/* Connections that it opened are its egress, and those that it answers its ingress. */
+static void note(struct reconcile *r, const struct local_pod *pod, enum direction d)
 {
 	for (size_t i = 0; i < pod->attachment->n_addrs; i++)
-		revoke_note(&r->revoke, &pod->attachment->addrs[i]);
+		revoke_note(&r->revoke, &pod->attachment->addrs[i], d == EGRESS ? CONNTRACK_SOURCE : CONNTRACK_REPLY_SOURCE);
+}
+
+void reconcile_note_exposed(struct reconcile *r, const struct local_pod *pod)
+{
+	note(r, pod, INGRESS);
+	note(r, pod, EGRESS);
 	r->exposed = true;
+}
+
+static bool is_pending(const struct reconcile *r, const struct local_pod *pod)
+{
+	for (size_t i = 0; i < r->pending.n; i++)
+		if (!strcmp(r->pending.v[i], pod->key))
+			return true;
+	return false;
+}
+
+static void note_pod(struct reconcile *r, struct local_pod *pod)
+{
+	for (int d = 0; d < DIRECTION_COUNT; d++) {
+		if (pod->lost[d])
+			note(r, pod, (enum direction)d);
+		pod->lost[d] = false;
+	}
 }
 
 static void note_pods(struct reconcile *r, const struct local_pod_list *pods)
 {
 	for (size_t i = 0; i < pods->n; i++)
-		for (size_t j = 0; j < pods->v[i]->attachment->n_addrs; j++)
-			revoke_note(&r->revoke, &pods->v[i]->attachment->addrs[j]);
+		if (!is_pending(r, pods->v[i]))
+			note_pod(r, pods->v[i]);
 }
 
 static void new_epoch(struct reconcile *r)
@@ -133,6 +157,7 @@ static void all_pods(struct reconcile *r, struct local_pod_list *ret)
 {
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next) {
 		pod->node_known = false;
+		pod->lost[INGRESS] = pod->lost[EGRESS] = true; /* whatever stands there */
 		VEC_PUSH(ret, pod);
 	}
 }
@@ -146,17 +171,12 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 		code = reconcile_swap(r, pods, &unfilled, err);
 	unfilled_done(&unfilled);
 	if (code == 0) {
-		struct err sweep;
-		size_t deleted = 0;
-
 		r->stats.last_us = tamper_now_us() - r->started_us;
 		if (r->guarded_us < r->started_us) /* else every pod has been closed before */
 			r->guarded_us = tamper_now_us();
 		note_pods(r, pods);
-		if (revoke_sweep(&r->revoke, REVOKE_FRESH, r->cluster, &r->nl, &deleted, &sweep) < 0)
-			log_warn("revocation-failed error=\"%s\"", sweep.text);
+		revoke_run(&r->revoke);
 		r->exposed = false;
-		r->stats.revoked += deleted;
 		code = reconcile_clean(r, err);
 	}
 	return code;

@@ -13,7 +13,6 @@
 struct reconcile_stats {
 	uint64_t runs, rebuilds, failures; /* since start */
 	uint64_t last_us, max_us;          /* from the model to the committed swap, microseconds */
-	uint64_t revoked;                  /* conntrack entries deleted */
 };
 
 struct suspect_pod {

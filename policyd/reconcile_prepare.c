@@ -43,7 +43,21 @@ static void prepare_profile(struct reconcile *r, struct txn *t, struct profile *
 	VEC_PUSH(&u->profiles, p);
 }
 
-/* Members that came and went; who left some group may have lost something. */
+/* Who left a group may have lost something: as a peer of ingress it opens connections, of egress it answers them. */
+static void note_member(struct reconcile *r, const struct group *g, const struct addr *addr)
+{
+	bool egress = g->kind == GROUP_ENDPOINTS, ingress = false;
+
+	for (unsigned v = 0; v < PROGRAM_VARIANTS; v++) {
+		ingress |= g->chains & 1u << v && v / END_COUNT == INGRESS;
+		egress |= g->chains & 1u << v && v / END_COUNT == EGRESS;
+	}
+	if (ingress)
+		revoke_note(&r->revoke, addr, CONNTRACK_SOURCE);
+	if (egress)
+		revoke_note(&r->revoke, addr, CONNTRACK_REPLY_SOURCE);
+}
+
 static void prepare_members(struct reconcile *r, struct txn *t)
 {
 	struct group_list changed = {0};
@@ -57,7 +71,7 @@ static void prepare_members(struct reconcile *r, struct txn *t)
 			if (g == r->surroundings.every_pod)
 				surroundings_change_known(t, &g->changes.v[j]);
 			if (!g->changes.v[j].added)
-				revoke_note(&r->revoke, &g->changes.v[j].member.addr);
+				note_member(r, g, &g->changes.v[j].member.addr);
 		}
 		group_changes_clear(g);
 	}

@@ -3,23 +3,42 @@
  * Theory of revocation
  *
  * Established packets pass before any policy is asked, so a connection that a changed policy denies must lose its conntrack
- * entry. Deleting it alone is not enough for TCP: the next packet of either side is evaluated as new (conntrack picks up
- * mid-stream), and the side that may open connections itself would revive it. So the flow goes into the kernel's `revoked`
- * sets first, as each direction's source . port . destination, and a packet without SYN that is found there is dropped. A
- * plain rule "no SYN, no entry: drop" would kill allowed connections after a conntrack flush (tried).
+ * entry. Deleting it alone is not enough: the next packet of either side is evaluated as new (of TCP, conntrack picks up
+ * mid-stream), and the side that may open connections itself would revive it, with the other's packets as its replies. So
+ * the flow goes into the kernel's `revoked` sets first, for ten minutes:
  *
- * A packet that was evaluated before the swap may confirm its entry after the dump, so one look is not enough: a second
- * follows after 30 ms, twice the longest grace period seen (8–16 ms), a third after 1 s for what a loaded machine held up.
- * (membarrier() would make sure before the first dump, but blocks the daemon for that grace period at each change.)
+ *	TCP      both directions: a packet that is not a lone SYN and is found there is dropped. A plain rule "no SYN, no
+ *	         entry: drop" would kill allowed connections after a conntrack flush (tried).
+ *	others   what the answerer sends: nothing tells its next packet from a connection that it opens from the same port to
+ *	         the same port, so that waits too. What the opener sends is for policy: if it may again, its packet makes an
+ *	         entry, and the answers are established.
+ *
+ * Which entries? The table is walked, which takes 10 ms if it is empty but large and 27 with 100,000 entries. That is done by
+ * a thread that sees nothing but its sockets, so that other changes do not wait; judged and deleted is in the loop, by the
+ * model as it is then. Looked for are only places that can have lost something: entries opened by a pod whose egress
+ * changed, or answered by one whose ingress did, and those of a peer that left a group.
+ *
+ * When? A packet that was evaluated before the swap may confirm its entry after the walk. Packets are handled within one RCU
+ * read-side section from the device to the device, so what was under way at the swap has ended when a grace period has:
+ * membarrier(), 8 to 16 ms and much more on a busy machine, in a thread of its own. So the first look is at once, the second
+ * after that. What leaves the section between evaluation and confirmation (NFQUEUE of another program, IPsec that looks for
+ * a key) can take longer: a third look comes a second or two later.
  */
 #include "policyd/revoke.h"
 
+#include <linux/membarrier.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
-#include "moat/conntrack.h"
 #include "moat/link.h"
+#include "moat/log.h"
 #include "moat/ruleset.h"
+
+#define THIRD_LOOK_MS 1000
+#define NO_MEMBARRIER_MS 30 /* the kernel has none (nohz_full): twice the longest grace period seen */
 
 struct local_addr {
 	struct addr addr;
@@ -27,62 +46,69 @@ struct local_addr {
 	UT_hash_handle hh;
 };
 
-struct sweep {
+struct judgement {
 	struct local_addr *locals;
-	VEC(struct conntrack_flow) denied;
+	VEC(struct conntrack_entry) denied;
 };
 
-int revoke_init(struct revoke *r, struct err *err)
+int revoke_init(struct revoke *r, struct cluster *cluster, struct nl *nl, struct err *err)
 {
+	r->cluster = cluster;
+	r->nl = nl;
 	return conntrack_open(&r->conntrack, err);
 }
 
 void revoke_done(struct revoke *r)
 {
 	conntrack_close(&r->conntrack);
-	VEC_DONE(&r->older);
 	VEC_DONE(&r->fresh);
-	VEC_DONE(&r->looked);
+	VEC_DONE(&r->again);
+	VEC_DONE(&r->in_grace);
+	VEC_DONE(&r->ready);
+	VEC_DONE(&r->late);
+	VEC_DONE(&r->older);
+	VEC_DONE(&r->due);
+	VEC_DONE(&r->look.places);
+	VEC_DONE(&r->look.found);
 }
 
-#define DEDUPLICATE_MAX 256 /* beyond that a double costs less than looking for it */
-
-static void note(struct addr_vec *v, const struct addr *addr)
+void revoke_note(struct revoke *r, const struct addr *addr, enum conntrack_end end)
 {
-	for (size_t i = 0; i < v->n && v->n < DEDUPLICATE_MAX; i++)
-		if (addr_equal(&v->v[i], addr))
-			return;
-	VEC_PUSH(v, *addr);
+	const struct conntrack_place place = {.addr = *addr, .end = end};
+
+	VEC_PUSH(&r->fresh, place);
 }
 
-void revoke_note(struct revoke *r, const struct addr *addr)
+bool revoke_is_done(const struct revoke *r)
 {
-	note(&r->fresh, addr);
+	return !r->fresh.n && !(r->looking && r->look.first);
 }
 
-static void index_locals(struct sweep *s, struct cluster *c)
+/* ---- judging ---- */
+
+static void index_locals(struct judgement *j, struct cluster *c)
 {
 	for (struct local_pod *pod = cluster_local_pods(c); pod; pod = pod->hh.next) {
 		for (size_t i = 0; i < pod->attachment->n_addrs; i++) {
 			struct local_addr *la;
 
-			HASH_FIND(hh, s->locals, &pod->attachment->addrs[i], sizeof(struct addr), la);
+			HASH_FIND(hh, j->locals, &pod->attachment->addrs[i], sizeof(struct addr), la);
 			if (la)
 				continue;
 			la = mem_zalloc(sizeof(*la));
 			la->addr = pod->attachment->addrs[i];
 			la->pod = pod;
-			HASH_ADD(hh, s->locals, addr, sizeof(struct addr), la);
+			HASH_ADD(hh, j->locals, addr, sizeof(struct addr), la);
 		}
 	}
 }
 
-static const struct local_pod *local_at(const struct sweep *s, const struct addr *addr)
+static const struct local_pod *local_at(const struct judgement *j, const struct addr *addr)
 {
 	struct local_addr *la;
 
-	HASH_FIND(hh, s->locals, addr, sizeof(*addr), la);
-	return la ? la->pod : NULL;
+	HASH_FIND(hh, j->locals, addr, sizeof(*addr), la);
+	return la && la->pod->profile[INGRESS] ? la->pod : NULL; /* not compiled yet: as it stands */
 }
 
 /* What the chain's end only observes goes on, an open connection like a new one. */
@@ -92,10 +118,10 @@ static bool lets_through(const struct profile *p, const struct addr *peer, uint8
 }
 
 /* The two questions of the ruleset, asked for a tracked flow: original source to the real destination behind NAT. */
-static bool is_denied(const struct sweep *s, const struct conntrack_flow *flow)
+static bool is_denied(const struct judgement *j, const struct conntrack_flow *flow)
 {
 	const struct addr *from = &flow->source, *to = &flow->reply_source;
-	const struct local_pod *source = local_at(s, from), *destination = local_at(s, to);
+	const struct local_pod *source = local_at(j, from), *destination = local_at(j, to);
 
 	if (source && source == destination)
 		return false; /* itself */
@@ -106,90 +132,258 @@ static bool is_denied(const struct sweep *s, const struct conntrack_flow *flow)
 	return false;
 }
 
-static bool collect_denied(const struct conntrack_flow *flow, void *arg)
+static bool has_ports(uint8_t protocol)
 {
-	struct sweep *s = arg;
-
-	if (is_denied(s, flow) && flow->protocol == IPPROTO_TCP)
-		VEC_PUSH(&s->denied, *flow);
-	return false;
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP ||
+	       protocol == IPPROTO_UDPLITE;
 }
 
-static bool delete_denied(const struct conntrack_flow *flow, void *arg)
+static void put_direction(struct txn *t, uint8_t protocol, const struct addr *from, uint16_t from_port, const struct addr *to,
+			  uint16_t to_port)
 {
-	return is_denied(arg, flow);
+	struct key key = key_with_protocol((struct key){.len = 0}, protocol);
+
+	key = key_with_port(key_with_addr(key, from), from_port);
+	key = key_with_port(key_with_addr(key, to), to_port);
+	txn_add_element(t, &set_revoked[FAMILY_INDEX(from)], key, NULL);
 }
 
-/* Each direction as the forward hook sees it: destinations translated, sources not yet. */
-static int put_revoked(struct sweep *s, struct nl *nl, struct err *err)
+/* As the forward hook sees them: destinations translated, sources not yet. */
+static int put_revoked(const struct judgement *j, struct nl *nl, struct err *err)
 {
 	struct txn *t = txn_new();
 	int code;
 
-	for (size_t i = 0; i < s->denied.n; i++) {
-		const struct conntrack_flow *f = &s->denied.v[i];
-		const struct set_spec *set = &set_revoked[FAMILY_INDEX(&f->source)];
+	txn_allow_parts(t, nl);
+	for (size_t i = 0; i < j->denied.n; i++) {
+		const struct conntrack_flow *f = &j->denied.v[i].flow;
 
-		txn_add_element(t, set, key_with_addr(key_with_port(key_of_addr(&f->source), f->source_port), &f->reply_source), NULL);
-		txn_add_element(t, set, key_with_addr(key_with_port(key_of_addr(&f->reply_source), f->reply_source_port), &f->source),
-				NULL);
+		if (!has_ports(f->protocol) || f->source.family != f->reply_source.family)
+			continue;
+		put_direction(t, f->protocol, &f->reply_source, f->reply_source_port, &f->source, f->source_port);
+		if (f->protocol == IPPROTO_TCP)
+			put_direction(t, f->protocol, &f->source, f->source_port, &f->reply_source, f->reply_source_port);
 	}
 	code = txn_commit(t, nl, err);
 	txn_free(t);
 	return code;
 }
 
-static int sweep_addrs(struct revoke *r, const struct addr_vec *addrs, struct cluster *c, struct nl *nl, size_t *ret_deleted, struct err *err)
+static int judge(struct revoke *r, struct err *err)
 {
-	struct sweep s = {0};
+	const struct conntrack_entries *found = &r->look.found;
+	struct judgement j = {0};
 	struct local_addr *la, *next;
-	int code;
+	size_t deleted = 0;
+	int code = 0;
 
-	*ret_deleted = 0;
-	index_locals(&s, c);
-	code = conntrack_delete(&r->conntrack, addrs->v, addrs->n, collect_denied, &s, NULL, err);
+	if (!found->n)
+		return 0;
+	index_locals(&j, r->cluster);
+	for (size_t i = 0; i < found->n; i++)
+		if (is_denied(&j, &found->v[i].flow))
+			VEC_PUSH(&j.denied, found->v[i]);
+	if (j.denied.n)
+		code = put_revoked(&j, r->nl, err);
 	if (code == 0)
-		code = put_revoked(&s, nl, err);
-	if (code == 0)
-		code = conntrack_delete(&r->conntrack, addrs->v, addrs->n, delete_denied, &s, ret_deleted, err);
-	HASH_ITER(hh, s.locals, la, next) {
-		HASH_DEL(s.locals, la);
+		code = conntrack_delete(&r->conntrack, j.denied.v, j.denied.n, &deleted, err);
+	r->revoked += deleted;
+	HASH_ITER(hh, j.locals, la, next) {
+		HASH_DEL(j.locals, la);
 		free(la);
 	}
-	VEC_DONE(&s.denied);
+	VEC_DONE(&j.denied);
 	return code;
 }
 
-static void note_all(struct addr_vec *to, const struct addr_vec *from)
+/* ---- looking ---- */
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct conntrack_place *x = a, *y = b;
+	int order = addr_cmp(&x->addr, &y->addr);
+
+	return order ? order : (int)x->end - (int)y->end;
+}
+
+static void sort_places(struct place_vec *l)
+{
+	size_t kept = 0;
+
+	if (l->n > 1)
+		qsort(l->v, l->n, sizeof(l->v[0]), compare_places);
+	for (size_t i = 0; i < l->n; i++)
+		if (!kept || compare_places(&l->v[kept - 1], &l->v[i]))
+			l->v[kept++] = l->v[i];
+	l->n = kept;
+}
+
+static void append(struct place_vec *to, const struct place_vec *from)
 {
 	for (size_t i = 0; i < from->n; i++)
-		note(to, &from->v[i]);
+		VEC_PUSH(to, from->v[i]);
 }
 
-int revoke_sweep(struct revoke *r, enum revoke_look look, struct cluster *c, struct nl *nl, size_t *ret_deleted, struct err *err)
+static void move(struct place_vec *to, struct place_vec *from)
 {
-	struct addr_vec addrs = {0};
-	int code;
-
-	note_all(&addrs, &r->fresh);
-	note_all(&r->looked, &r->fresh);
-	r->fresh.n = 0;
-	if (look != REVOKE_FRESH) {
-		note_all(&addrs, &r->looked);
-		note_all(&addrs, &r->older);
-	}
-	*ret_deleted = 0;
-	code = addrs.n ? sweep_addrs(r, &addrs, c, nl, ret_deleted, err) : 0;
-	VEC_DONE(&addrs);
-	if (look == REVOKE_LAST) {
-		r->older.n = 0;
-		note_all(&r->older, &r->looked);
-		r->looked.n = 0;
-	}
-	return code;
+	VEC_DONE(to);
+	*to = *from;
+	*from = (struct place_vec){0};
 }
 
-bool revoke_wants_look(const struct revoke *r)
+/* What is due next, the most urgent first; false: nothing. */
+static bool choose(struct revoke *r)
 {
-	return r->looked.n || r->older.n;
+	struct look *look = &r->look;
+
+	look->first = r->fresh.n > 0;
+	if (look->first)
+		move(&look->places, &r->fresh);
+	else if (r->ready.n)
+		move(&look->places, &r->ready);
+	else if (r->due.n)
+		move(&look->places, &r->due);
+	else
+		return false;
+	sort_places(&look->places);
+	return true;
+}
+
+static void wait_for_packets_under_way(uv_work_t *work)
+{
+	(void)work;
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		nanosleep(&(struct timespec){.tv_nsec = NO_MEMBARRIER_MS * 1000000L}, NULL);
+}
+
+static void on_grace_over(uv_work_t *work, int status);
+
+static void begin_grace(struct revoke *r)
+{
+	if (r->waiting || r->closing || !r->again.n)
+		return;
+	move(&r->in_grace, &r->again);
+	r->grace.data = r;
+	r->waiting = uv_queue_work(r->loop, &r->grace, wait_for_packets_under_way, on_grace_over) == 0;
+}
+
+static void on_grace_over(uv_work_t *work, int status)
+{
+	struct revoke *r = work->data;
+
+	(void)status;
+	r->waiting = false;
+	append(&r->ready, &r->in_grace);
+	begin_grace(r);
+	revoke_run(r);
+}
+
+static void take(struct look *look)
+{
+	look->code = conntrack_find(look->conntrack, look->places.v, look->places.n, &look->found, &look->err);
+}
+
+static void finish(struct revoke *r)
+{
+	struct look *look = &r->look;
+	struct err err;
+
+	if (look->code < 0)
+		err = look->err;
+	else
+		look->code = judge(r, &err);
+	if (look->code < 0)
+		log_warn("revocation-failed error=\"%s\"", err.text);
+	if (look->first) {
+		append(&r->again, &look->places);
+		append(&r->late, &look->places);
+	}
+	VEC_DONE(&look->found);
+}
+
+static void on_work(uv_work_t *work)
+{
+	struct revoke *r = work->data;
+
+	take(&r->look);
+}
+
+static void on_taken(uv_work_t *work, int status)
+{
+	struct revoke *r = work->data;
+
+	r->looking = false;
+	if (r->closing)
+		return;
+	if (status == 0)
+		finish(r);
+	begin_grace(r);
+	if (!uv_is_active((uv_handle_t *)&r->timer))
+		uv_timer_again(&r->timer);
+	revoke_run(r);
+}
+
+void revoke_run(struct revoke *r)
+{
+	if (r->looking || r->closing)
+		return;
+	r->look.conntrack = &r->conntrack;
+	if (!r->loop) { /* what follows the first look has to be asked for by a loop */
+		while (r->fresh.n && choose(r)) {
+			take(&r->look);
+			finish(r);
+		}
+		return;
+	}
+	if (!choose(r))
+		return;
+	r->work.data = r;
+	r->looking = uv_queue_work(r->loop, &r->work, on_work, on_taken) == 0;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct revoke *r = timer->data;
+
+	append(&r->due, &r->older);
+	move(&r->older, &r->late);
+	if (!r->older.n)
+		uv_timer_stop(timer);
+	revoke_run(r);
+}
+
+static void do_nothing(uv_work_t *work)
+{
+	(void)work;
+}
+
+static void on_started(uv_work_t *work, int status)
+{
+	struct revoke *r = work->data;
+
+	(void)status;
+	r->looking = false;
+	revoke_run(r);
+}
+
+void revoke_follow(struct revoke *r, uv_loop_t *loop)
+{
+	r->loop = loop;
+	r->work.data = r;
+	r->looking = uv_queue_work(loop, &r->work, do_nothing, on_started) == 0; /* libuv starts its threads with the first work */
+	uv_timer_init(loop, &r->timer);
+	r->timer.data = r;
+	uv_timer_start(&r->timer, on_timer, THIRD_LOOK_MS, THIRD_LOOK_MS); /* repeat is what uv_timer_again restarts with */
+}
+
+void revoke_close_handles(struct revoke *r)
+{
+	r->closing = true;
+	if (!r->loop)
+		return;
+	uv_close((uv_handle_t *)&r->timer, NULL);
+	if (r->looking)
+		uv_cancel((uv_req_t *)&r->work);
+	if (r->waiting)
+		uv_cancel((uv_req_t *)&r->grace);
 }

@@ -3,41 +3,55 @@
 #ifndef POLICYD_REVOKE_H
 #define POLICYD_REVOKE_H
 
+#include <uv.h>
+
 #include "moat/conntrack.h"
 #include "policyd/compile.h"
 
-/* When to look again after a sweep: see revoke.c. Milliseconds. */
-#define REVOKE_SECOND_LOOK_MS 30
-#define REVOKE_THIRD_LOOK_MS 1000
-
-struct addr_vec {
-	struct addr *v;
+struct place_vec {
+	struct conntrack_place *v;
 	size_t n, cap;
 };
 
+/* One walk over the connection tracking table. Its thread sees nothing else, and we do not look at it meanwhile. */
+struct look {
+	struct conntrack *conntrack;
+	struct place_vec places;
+	bool first; /* of these places */
+	struct conntrack_entries found;
+	int code;
+	struct err err;
+};
+
 struct revoke {
-	struct conntrack conntrack; /* its sockets, opened by revoke_init */
-	struct addr_vec fresh;  /* addresses that may have lost something since the last sweep */
-	struct addr_vec looked; /* those of the sweeps before, which want another look */
-	struct addr_vec older;  /* those that have had a last look: a packet may have been held up until just before it */
+	struct cluster *cluster; /* not owned, as nl: a nftables socket for the `revoked` sets */
+	struct nl *nl;
+	struct conntrack conntrack;
+	struct place_vec fresh; /* noted since the last look began */
+	struct place_vec again; /* looked at once: again after a grace period that has not begun, */
+	struct place_vec in_grace, ready; /* one that has, one that is over, */
+	struct place_vec late, older, due; /* and once more when the timer has come round twice */
+	struct look look;
+	bool looking, waiting, closing;
+	uv_loop_t *loop; /* NULL: no loop yet, looks are taken on the caller's time */
+	uv_work_t work, grace; /* each has a thread, so that what was noted last never waits for what is certain */
+	uv_timer_t timer;
+	uint64_t revoked; /* entries deleted since start */
 };
 
-int revoke_init(struct revoke *r, struct err *err);
+int revoke_init(struct revoke *r, struct cluster *cluster, struct nl *nl, struct err *err);
+/* From now on looks are taken beside the loop, by threads that are there when this returns. */
+void revoke_follow(struct revoke *r, uv_loop_t *loop);
+void revoke_close_handles(struct revoke *r); /* accepts one that follows no loop; its last look ends on the loop */
 void revoke_done(struct revoke *r);
-void revoke_note(struct revoke *r, const struct addr *addr); /* this address may have lost something */
 
-enum revoke_look {
-	REVOKE_FRESH, /* what was noted since the last sweep */
-	REVOKE_AGAIN, /* that, and what was looked at before */
-	REVOKE_LAST,  /* likewise; what has had a whole REVOKE_THIRD_LOOK_MS since it was noted is forgotten after */
-};
+/* Who has this address in this place of an entry may have lost something. */
+void revoke_note(struct revoke *r, const struct addr *addr, enum conntrack_end end);
 
-/*
- * Deletes the conntrack entries of the noted addresses that the model's profiles deny now. nl: a nftables socket for the
- * `revoked` sets. ret_deleted: entries.
- */
-int revoke_sweep(struct revoke *r, enum revoke_look look, struct cluster *c, struct nl *nl, size_t *ret_deleted, struct err *err);
+/* Has everything that was noted been looked for once? */
+bool revoke_is_done(const struct revoke *r);
 
-bool revoke_wants_look(const struct revoke *r); /* later */
+/* The kernel has the policy now: begins to delete the entries of what was noted that the model's profiles deny. */
+void revoke_run(struct revoke *r);
 
 #endif

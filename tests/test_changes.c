@@ -3,6 +3,7 @@
 #include <check.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
+#include <netinet/in.h> /* before linux/netfilter.h, which has its own copy of it */
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>

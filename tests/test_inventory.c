@@ -181,8 +181,10 @@ START_TEST(elements_of_sets_with_a_timeout_are_left_out)
 {
 	struct addr other = addr_of("10.1.0.9");
 	struct txn *t = txn_new();
+	struct key key;
 
-	txn_add_element(t, &set_revoked[0], key_with_addr(key_with_port(key_of_addr(&other), 80), &other), NULL);
+	key = key_with_port(key_with_addr(key_with_protocol((struct key){.len = 0}, 17), &other), 80);
+	txn_add_element(t, &set_revoked[0], key_with_port(key_with_addr(key, &other), 80), NULL);
 	commit(t);
 	compare("");
 }

@@ -23,7 +23,7 @@ extern const struct set_spec set_self[2];         /* each pod address with the a
 extern const struct set_spec set_nodes[2];        /* addresses of other nodes */
 extern const struct set_spec set_known[2];        /* addresses of every pod the daemon knows: a peer that reject may answer */
 extern const struct set_spec set_unsettled[2];    /* ranges in which an unknown address may be a pod's yet to come */
-extern const struct set_spec set_revoked[2];      /* TCP source . port . destination that policy no longer allows */
+extern const struct set_spec set_revoked[2];      /* protocol . source . port . destination . port that policy no longer allows */
 extern const struct set_spec set_tunnel_ports;
 extern const struct set_spec set_tunnel_protocols;
 extern const struct set_spec set_extensions;      /* IPv6 extension headers */

@@ -43,7 +43,7 @@ enum set_flags {
 
 struct set_spec {
 	const char *name;
-	enum field fields[4]; /* FIELD_END ends it */
+	enum field fields[6]; /* FIELD_END ends it; nft reads names of five at most */
 	unsigned flags;
 	uint32_t timeout_ms; /* SET_TIMEOUT: default of its elements */
 	enum table table;

@@ -29,6 +29,7 @@ settled() # [SECONDS]
 	spec: { podSelector: {} }
 	END
 	wait_until "${1:-10}" status_says "marker-$MARKERS" || fail "the daemon has not read what was written"
+	wait_until "${1:-10}" eval '! status_says "revoked so far"' || fail "the daemon still looks for connections to revoke"
 }
 
 # moatctl status says so (a basic regular expression). Its exit code tells of health, not of this.

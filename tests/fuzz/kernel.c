@@ -258,6 +258,16 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 	return fake(fd) ? 0 : __real_setsockopt(fd, level, name, value, len);
 }
 
+/* One request, or several that are answered only if they fail. */
+static void check_messages(const struct nlmsghdr *nlh, size_t len)
+{
+	int left = (int)len;
+	bool several = MNL_ALIGN(nlh->nlmsg_len) < len;
+
+	for (; left > 0; nlh = mnl_nlmsg_next(nlh, &left))
+		FUZZ_CHECK(mnl_nlmsg_ok(nlh, left) && !(several && nlh->nlmsg_flags & (NLM_F_ACK | NLM_F_DUMP)));
+}
+
 ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags)
 {
 	struct fake_socket *s = fake(fd);
@@ -265,7 +275,7 @@ ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags)
 
 	if (!s)
 		return __real_send(fd, buf, len, flags);
-	FUZZ_CHECK(mnl_nlmsg_ok(nlh, (int)len) && nlh->nlmsg_len == len);
+	check_messages(nlh, len);
 	s->seq = nlh->nlmsg_seq;
 	s->batch = false;
 	s->answer_len = 0;

@@ -33,7 +33,7 @@ static void prepare(void)
 	build_peer(rule, "pods role=web");
 	build_port(rule, "tcp/80");
 	d = mem_zalloc(sizeof(*d));
-	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.dumper.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
+	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.finder.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
 	d->watch.fd = -1;
 	uv_loop_init(&d->loop);
 	d->cluster = cluster_new();

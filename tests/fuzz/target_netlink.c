@@ -96,23 +96,27 @@ static void ask_proof(void)
 	FUZZ_CHECK(ruleset_prove(&nl, TABLE_INET, &err) < 0 && err.code && err.text[0]);
 }
 
-static bool on_flow(const struct conntrack_flow *flow, void *arg)
-{
-	(void)arg;
-	touched += flow->source_port;
-	return flow->protocol != 17;
-}
-
 static void ask_connections(void)
 {
-	const struct addr addrs[] = {build_addr("10.0.0.1"), build_addr("fd00::1"), build_addr("10.0.0.0")};
+	const struct conntrack_place places[] = {
+		{build_addr("10.0.0.1"), CONNTRACK_SOURCE},
+		{build_addr("fd00::1"), CONNTRACK_REPLY_SOURCE},
+		{build_addr("10.0.0.0"), CONNTRACK_DESTINATION},
+	};
+	struct conntrack_entries found = {0};
 	struct conntrack ct;
 	struct err err;
 	size_t deleted;
 
 	FUZZ_CHECK(conntrack_open(&ct, &err) == 0);
-	if (conntrack_delete(&ct, addrs, ARRAY_SIZE(addrs), on_flow, NULL, &deleted, &err) < 0)
+	if (conntrack_find(&ct, places, ARRAY_SIZE(places), &found, &err) < 0)
 		FUZZ_CHECK(err.code && err.text[0]);
+	for (size_t i = 0; i < found.n; i++)
+		touched += found.v[i].flow.source_port;
+	if (conntrack_delete(&ct, found.v, found.n, &deleted, &err) < 0)
+		FUZZ_CHECK(err.code && err.text[0]);
+	FUZZ_CHECK(deleted <= found.n);
+	free(found.v);
 	conntrack_close(&ct);
 }
 

@@ -144,16 +144,33 @@ static int apply(const struct bridge *b, struct err *err)
 	return code;
 }
 
-/* Everything but the pod's own. */
+/* What is still as moat set it. */
+static int restore(struct bridge *b, const struct bridge_values *before, struct err *err)
+{
+	int code = bridge_read_delays(b, err);
+
+	for (int s = 0; code == 0 && s < BRIDGE_SETTING_COUNT; s++)
+		if (before->has[s] && b->now.has[s] && b->now.v[s] == settings[s].wanted)
+			code = bridge_set(b, (enum bridge_setting)s, before->v[s], err);
+	return code;
+}
+
+/* Everything but the pod's own. A first attempt that fails leaves nothing behind. */
 static int prepare(const struct bridge *seen, struct bridge_record *ret, struct err *err)
 {
-	struct bridge b = *seen;
+	struct bridge b = *seen, now;
 	bool fresh;
 	int code = keep_record(&b, ret, &fresh, err);
 
-	if (code == 0 && (fresh || memcmp(b.mac, ret->bridge.mac, sizeof(b.mac)) != 0))
+	if (code < 0)
+		return code;
+	if (fresh || memcmp(b.mac, ret->bridge.mac, sizeof(b.mac)) != 0)
 		code = bridge_pin_mac(&b, ret->bridge.mac, err);
-	return code < 0 ? code : apply(&b, err);
+	if (code == 0)
+		code = apply(&b, err);
+	if (code < 0 && fresh && bridge_look(b.index, &now, NULL) == 0 && restore(&now, &ret->before, NULL) == 0)
+		bridge_record_remove(b.name);
+	return code;
 }
 
 void bridge_join(const struct bridge *b, struct attachment *a)
@@ -272,17 +289,6 @@ void bridge_discard(struct txn *t, const struct bridge *b)
 	txn_discard_element(t, &link_bridges, key_of_ether(b->mac), NULL);
 	for (size_t i = 0; i < b->n_addrs; i++)
 		txn_discard_element(t, &link_node[FAMILY_INDEX(&b->addrs[i])], key_of_addr(&b->addrs[i]), NULL);
-}
-
-/* What is still as moat set it. */
-static int restore(struct bridge *b, const struct bridge_values *before, struct err *err)
-{
-	int code = bridge_read_delays(b, err);
-
-	for (int s = 0; code == 0 && s < BRIDGE_SETTING_COUNT; s++)
-		if (before->has[s] && b->now.has[s] && b->now.v[s] == settings[s].wanted)
-			code = bridge_set(b, (enum bridge_setting)s, before->v[s], err);
-	return code;
 }
 
 static int commit(void (*queue)(struct txn *, const struct bridge *), const struct bridge *b, struct err *err)

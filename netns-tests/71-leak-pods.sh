@@ -91,6 +91,8 @@ life()
 	[[ $slot != p[12] ]] || leak_set either "${open[@]}"
 	slot_plugin DEL $slot "$1"
 	[[ $slot != p[12] ]] || leak_set deny "${open[@]}"
+	# what a bridge's node sends to an address that nobody has waits for who comes next, without a closed pod's ranges (Node, --pod-ranges)
+	[ "$PRIMARY" != bridge ] || leak_set off "*>$slot/*" "$slot>*"
 	run ip link del "port-$slot"
 	leak_set off "*>$slot/*" "$slot>*"
 }

@@ -72,7 +72,7 @@ added_again() # N: every second one goes on with DEL at once
 		again CHECK
 	fi
 	again DEL
-	! set_has pods 10.1.0.20 || fail "not removed by a DEL after an ADD killed before system call $1"
+	! set_has to_pod 10.1.0.20 || fail "not removed by a DEL after an ADD killed before system call $1"
 	guarded "a DEL after an ADD killed before system call $1"
 }
 deleted_again()

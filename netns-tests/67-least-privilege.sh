@@ -78,7 +78,21 @@ pod_addresses c
 wait "$ctl" || fail "moatctl: $(cat "$BACKGROUND_OUT")"
 
 # forge WHEN COMMAND…: what getsockopt says of the other end is forged, process 4242 of user 12345, from the WHENth call on.
-forge() { ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg4=921000003930000039300000:when=$1+" "${@:2}"; }
+forge() { ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg4=9210000039300000:when=$1+" "${@:2}"; }
+# wrapped_add NUMBER PROGRAM: ADD of pod d by a program that starts the plugin
+wrapped_add()
+{
+	pod_make d
+	link_make d "10.1.0.$1/24"
+	MOAT=$2 plugin_works ADD d "$(config waitForPolicy '"20s"' prevResult "$(prev_result d "10.1.0.$1/24")")" \
+		"CNI_ARGS=K8S_POD_NAMESPACE=default;K8S_POD_NAME=d;IgnoreUnknown=1"
+}
+wrapped_gone()
+{
+	plugin_works DEL d "$(config)"
+	in_netns d ip link del eth0
+	pod_forget d
+}
 if ! forge 1 true 2>/dev/null; then
 	step "this strace cannot forge the other end of a socket"
 else
@@ -86,16 +100,18 @@ else
 	code=0
 	forge 1 "$BUILD/moatctl" status >$T/out 2>&1 || code=$?
 	((code == 2)) && grep -q 'process 4242 of user 12345' $T/out || fail "moatctl ended with $code: $(cat $T/out)"
-	pod_make d
-	link_make d 10.1.0.77/24
-	printf '%s\n' '#!/bin/bash' "$(declare -f forge)" "forge 2 $BUILD/moat # the first is about the batch's buffer" >$T/forged
+	# ADD asks getsockopt other things first: one ADD is only looked at, and the next one's same call is forged
+	printf '%s\n' '#!/bin/bash' "ASAN_OPTIONS=detect_leaks=0 exec strace -qq -o $T/asked -e trace=getsockopt $BUILD/moat" >$T/watched
+	chmod +x $T/watched
+	wrapped_add 76 $T/watched
+	position=$(grep -n SO_PEERCRED $T/asked | head -n 1 | cut -d: -f1)
+	[ -n "$position" ] || fail "the plugin does not ask who the daemon is: $(cat $T/asked)"
+	wrapped_gone
+	printf '%s\n' '#!/bin/bash' "$(declare -f forge)" "forge $position $BUILD/moat" >$T/forged
 	chmod +x $T/forged
-	MOAT=$T/forged
-	elapsed_ms plugin_works ADD d "$(config waitForPolicy '"20s"' prevResult "$(prev_result d 10.1.0.77/24)")" \
-		"CNI_ARGS=K8S_POD_NAMESPACE=default;K8S_POD_NAME=d;IgnoreUnknown=1"
+	elapsed_ms wrapped_add 77 $T/forged
 	grep -q 'nobody is told: process 4242 of user 12345' $T/err || fail "the plugin says: $(cat $T/err)"
 	((ELAPSED < 15000)) || fail "the plugin waited $ELAPSED ms for a stranger"
-	MOAT=$BUILD/moat
 	deny ext d 80
 	{ forge 1 -p "$DAEMON" 2>$T/strace.err || true; } &
 	tracer=$!
@@ -106,9 +122,7 @@ else
 	kill -INT "$(pgrep -P "$tracer" -x strace || echo "$tracer")"
 	wait "$tracer" || true
 	wait_until 10 synced || fail "the daemon does not answer any more"
-	plugin_works DEL d "$(config)"
-	in_netns d ip link del eth0
-	pod_forget d
+	wrapped_gone
 fi
 
 step "a system call that is not known ends the daemon, as SIGSYS, and the log says so"

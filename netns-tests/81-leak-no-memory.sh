@@ -73,7 +73,7 @@ added()
 deleted()
 {
 	again_del
-	! set_has pods 10.1.0.20 || fail "not removed"
+	! set_has to_pod 10.1.0.20 || fail "not removed"
 }
 
 # starved_daemon REQUEST: until it is there, or has ended; its exit code in CODE.

@@ -78,8 +78,10 @@ leak_opened()
 	"$PROBE" leak-opened "$LEDGER" "$@" || fail "still closed: $("$PROBE" leak-report "$LEDGER" | grep 'never opened')"
 }
 
-# leak_sleep SECONDS: nothing happens but the flood.
-leak_sleep() { sleep "$1"; }
+# leak_sleep SECONDS: nothing happens but the flood. What is read there never comes: a pause without a process, and so to the millisecond.
+mkfifo $T/never
+exec {NEVER}<>$T/never
+leak_sleep() { read -rt "$1" -u $NEVER || true; }
 
 # leak_read: ends the flood; leaves SENT ARRIVED DENIED LEAKED LOST WINDOW (µs) QUEUES OVERRUN, and the report in $T/leak.report.
 leak_read()

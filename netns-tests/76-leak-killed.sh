@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# Run by: make leak
 # The plugin is killed before each system call that it makes, one after the other, under the leak counter; then it is tried again, then
 # comes DEL. A pod whose ADD has succeeded once is closed until its link is gone, whatever dies; others notice nothing. Without a
 # daemon, which would put things right. LEAK_STRIDE 1 takes each call, 3 every third, from a random one on (LEAK_SEED).

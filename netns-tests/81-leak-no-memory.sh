@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# Run by: make leak
 # There is no memory: one request after the other fails, in the plugin's ADD and DEL, and in a daemon that starts. Who gets none ends at
 # once, or says so, and opens nothing: what was closed is closed, what is allowed goes on, and the next one gets there. Under the
 # leak counter. LEAK_STRIDE 1 takes each request, 7 every seventh, from a random one on (LEAK_SEED).

@@ -96,20 +96,6 @@ static void end_drop(struct txn *t, const char *chain)
 	rule_end_tagged(t, chain);
 }
 
-/* ip saddr|daddr @pods goto lost, both families */
-static void lost_if_pod(struct txn *t, const char *chain, bool destination)
-{
-	for (int f = 0; f < 2; f++) {
-		rule_begin(t, chain);
-		if (destination)
-			rule_load_daddr(t, families[f]);
-		else
-			rule_load_saddr(t, families[f]);
-		rule_in(t, link_pods[f].name);
-		end_goto(t, chain, "lost");
-	}
-}
-
 static void if_multicast(struct txn *t, const char *chain, void (*end)(struct txn *, const char *))
 {
 	rule_begin(t, chain); /* ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 */
@@ -323,7 +309,7 @@ static void put_prerouting(struct txn *t)
 	rule_load_ether_saddr(t);
 	rule_in(t, link_pod_macs.name);
 	end_goto(t, "prerouting", "lost");
-	lost_if_pod(t, "prerouting", false);
+	ruleset_lost_if_in(t, "prerouting", link_pods, false);
 	rule_begin(t, "prerouting");
 	rule_load_arp_saddr_ip(t);
 	rule_in(t, link_pods[0].name);
@@ -357,7 +343,7 @@ static void put_forward(struct txn *t)
 {
 	if_port(t, "forward", true, "to_guarded");
 	lost_if_renamed(t, "forward", true);
-	lost_if_pod(t, "forward", true);
+	ruleset_lost_if_in(t, "forward", link_pods, true);
 	if_port(t, "forward", false, "from_guarded");
 
 	if_multicast(t, "to_guarded", end_drop);
@@ -391,7 +377,7 @@ static void put_output(struct txn *t)
 	accept_for_pod(t, "output");
 	if_port(t, "output", true, "output_guarded");
 	lost_if_renamed(t, "output", true);
-	lost_if_pod(t, "output", true); /* by another port than its own: the forwarding table is poisoned, or old */
+	ruleset_lost_if_in(t, "output", link_pods, true); /* by another port than its own: the forwarding table is poisoned, or old */
 	rule_begin(t, "output"); /* arp operation reply arp saddr ip != @pods != @node drop: proxy_arp_pvlan answers for everyone */
 	rule_arp_operation(t, ARPOP_REPLY);
 	rule_load_arp_saddr_ip(t);

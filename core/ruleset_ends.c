@@ -26,6 +26,20 @@ void ruleset_return(struct txn *t, const char *unused)
 	rule_return(t);
 }
 
+void ruleset_lost_if_in(struct txn *t, const char *chain, const struct set_spec sets[2], bool destination)
+{
+	for (int f = 0; f < 2; f++) {
+		rule_begin(t, chain);
+		if (destination)
+			rule_load_daddr(t, families[f]);
+		else
+			rule_load_saddr(t, families[f]);
+		rule_in(t, sets[f].name);
+		rule_goto(t, "lost");
+		rule_end_tagged(t, chain);
+	}
+}
+
 /* counter, and the log for whoever listens: 100 a second name the cause and cost nothing. */
 void ruleset_count_and_log(struct txn *t, const char *chain, uint16_t group)
 {

@@ -21,21 +21,6 @@ static void lost_if_port(struct txn *t, const char *chain, bool output)
 	rule_end_tagged(t, chain);
 }
 
-/* ip saddr|daddr @pods goto lost, both families */
-static void lost_if_pod(struct txn *t, const char *chain, bool destination)
-{
-	for (int f = 0; f < 2; f++) {
-		rule_begin(t, chain);
-		if (destination)
-			rule_load_daddr(t, families[f]);
-		else
-			rule_load_saddr(t, families[f]);
-		rule_in(t, set_pods[f].name);
-		rule_goto(t, "lost");
-		rule_end_tagged(t, chain);
-	}
-}
-
 /* iifname @<set> jump|goto|accept */
 static void if_port(struct txn *t, const char *chain, const char *set, void (*verdict)(struct txn *, const char *), const char *to)
 {
@@ -82,7 +67,7 @@ static void put_guard(struct txn *t)
 	rule_in(t, set_links.name);
 	rule_goto(t, "guard_port");
 	rule_end_tagged(t, "guard");
-	lost_if_pod(t, "guard", false);
+	ruleset_lost_if_in(t, "guard", set_pods, false);
 
 	/* Only what a bridge hands up unseen comes from a port of its: frames to 01:80:c2:00:00:0X. */
 	if_port(t, "guard_port", set_bridge_ports.name, rule_goto, "lost");
@@ -317,9 +302,9 @@ static void put_questions(struct txn *t)
 	}
 	/* only a miss gets here; in `to` also multicast, broadcast and strangers behind a guarded port */
 	lost_if_port(t, "from", false);
-	lost_if_pod(t, "from", false);
+	ruleset_lost_if_in(t, "from", set_pods, false);
 	ruleset_always(t, "from", rule_goto, CHAIN_RANGE_FROM);
-	lost_if_pod(t, "from_out", false);
+	ruleset_lost_if_in(t, "from_out", set_pods, false);
 	ruleset_always(t, "from_out", rule_goto, CHAIN_RANGE_FROM);
 	lost_if_port(t, "to", true);
 	rule_begin(t, "to"); /* oif @links goto lost */
@@ -327,7 +312,7 @@ static void put_questions(struct txn *t)
 	rule_in(t, set_links.name);
 	rule_goto(t, "lost");
 	rule_end_tagged(t, "to");
-	lost_if_pod(t, "to", true);
+	ruleset_lost_if_in(t, "to", set_pods, true);
 	ruleset_always(t, "to", rule_goto, CHAIN_RANGE_TO);
 }
 
@@ -414,7 +399,7 @@ static void put_errors(struct txn *t)
 			rule_end_tagged(t, "error");
 		}
 	}
-	lost_if_pod(t, "error", false); /* a pod about a flow of others */
+	ruleset_lost_if_in(t, "error", set_pods, false); /* a pod about a flow of others */
 	ruleset_always(t, "error", ruleset_accept, NULL); /* a router on the path, the node */
 
 	rule_begin(t, "own_reset"); /* in output: the reset of our own reject */

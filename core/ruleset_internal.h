@@ -10,6 +10,8 @@ void ruleset_always(struct txn *t, const char *chain, void (*verdict)(struct txn
 void ruleset_accept(struct txn *t, const char *unused); /* verdicts without a chain, for it */
 void ruleset_return(struct txn *t, const char *unused);
 void ruleset_drop(struct txn *t, const char *chain); /* the whole rule */
+/* ip saddr|daddr @sets goto lost, both families */
+void ruleset_lost_if_in(struct txn *t, const char *chain, const struct set_spec sets[2], bool destination);
 void ruleset_count_and_log(struct txn *t, const char *chain, uint16_t group);
 
 struct txn *ruleset_wanted(enum table table); /* the tags of its static rules, and nothing else; the caller frees */

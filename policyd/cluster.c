@@ -30,10 +30,41 @@ void space_settle(struct cluster *c, struct space *s)
 	if (s->object || s->subjects || s->rulings || s->term_refs)
 		return;
 	HASH_DEL(c->spaces, s);
+	for (size_t i = 0; s->work && i < c->workers.n; i++)
+		if (c->workers.v[i] == s)
+			c->workers.v[i--] = c->workers.v[--c->workers.n];
+	free(s->excess);
 	VEC_DONE(&s->locals);
 	VEC_DONE(&s->terms);
 	free(s->name);
 	free(s);
+}
+
+uint64_t cluster_work(const struct cluster *c)
+{
+	return c->evaluations + c->handled;
+}
+
+void space_work(struct cluster *c, struct space *s, uint64_t before)
+{
+	uint64_t work = cluster_work(c) - before;
+
+	if (work && !s->work)
+		VEC_PUSH(&c->workers, s);
+	s->work += work;
+}
+
+void cluster_each_work(const struct cluster *c, cluster_work_fn fn, void *arg)
+{
+	for (size_t i = 0; i < c->workers.n; i++)
+		fn(c->workers.v[i]->name, c->workers.v[i]->work, arg);
+}
+
+void cluster_forget_work(struct cluster *c)
+{
+	for (size_t i = 0; i < c->workers.n; i++)
+		c->workers.v[i]->work = 0;
+	c->workers.n = 0;
 }
 
 struct subject *subject_get(struct cluster *c, struct space *space, const char *name)
@@ -225,12 +256,18 @@ static void node_put(struct cluster *c, const char *name, struct object *object)
 
 static void put(struct cluster *c, enum object_kind kind, const char *ns, const char *name, struct object *object)
 {
+	uint64_t before = cluster_work(c);
+	struct space *s;
+
+	if (kind == KIND_NODE) {
+		node_put(c, name, object);
+		return;
+	}
+	s = space_get(c, ns ? ns : name);
+	s->term_refs++; /* it stays until its work is counted */
 	switch (kind) {
 	case KIND_NAMESPACE:
 		namespace_put(c, name, object);
-		break;
-	case KIND_NODE:
-		node_put(c, name, object);
 		break;
 	case KIND_POD:
 		pod_put(c, ns, name, object);
@@ -238,9 +275,13 @@ static void put(struct cluster *c, enum object_kind kind, const char *ns, const 
 	case KIND_POLICY:
 		policy_put(c, ns, name, object);
 		break;
+	case KIND_NODE:
 	case KIND_COUNT:
 		break;
 	}
+	s->term_refs--;
+	space_work(c, s, before);
+	space_settle(c, s);
 }
 
 void cluster_upsert(struct cluster *c, struct object *take)
@@ -315,6 +356,7 @@ void cluster_free(struct cluster *c)
 	VEC_DONE(&c->dirty);
 	VEC_DONE(&c->selecting);
 	VEC_DONE(&c->by_address);
+	VEC_DONE(&c->workers);
 	VEC_DONE(&c->changed);
 	VEC_DONE(&c->idle_groups);
 	VEC_DONE(&c->idle_profiles);

@@ -71,6 +71,14 @@ void cluster_each_node(const struct cluster *c, cluster_node_fn fn, void *arg);
 bool cluster_take_nodes_changed(struct cluster *c);
 
 size_t cluster_doubled_addresses(const struct cluster *c); /* addresses that more than one pod claims now */
+/*
+ * Work that each namespace's objects have caused since cluster_forget_work: selectors asked, peers handled, unions made; comparable
+ * with each other. Namespaces without any are left out.
+ */
+typedef void (*cluster_work_fn)(const char *ns, uint64_t work, void *arg);
+void cluster_each_work(const struct cluster *c, cluster_work_fn fn, void *arg);
+void cluster_forget_work(struct cluster *c);
+
 uint64_t cluster_evaluations(const struct cluster *c);     /* selectors asked since the beginning: the cost, as work */
 
 #endif

@@ -127,6 +127,7 @@ static void want_rule(struct cluster *c, struct wanted *w, enum direction d, con
 	if (!rule->rule->any_peer && !rule->terms.n)
 		return;
 	VEC_PUSH(&w->rules, rule);
+	c->handled += rule->rule->ports.n;
 	for (size_t i = 0; i < rule->rule->ports.n; i++)
 		want_port(c, w, d, pod, rule, &rule->rule->ports.v[i]);
 }
@@ -210,6 +211,7 @@ static struct group *sweep_group(struct cluster *c, struct sweep *s, struct want
 	if (!everyone) {
 		w->groups++;
 		w->parts += parts.n;
+		c->handled += parts.n;
 	}
 	if (everyone || is_too_large(w))
 		s->group = NULL; /* too large: nobody reads it */

@@ -148,23 +148,57 @@ static bool local_settle(struct cluster *c, struct local *l)
 	return changed;
 }
 
+/* A pod more makes what is too much no less. */
+static bool worth_a_try(const struct space *s)
+{
+	for (size_t i = 0; s->excess && i < s->locals.n; i++)
+		if (s->locals.v[i]->dirty && !s->locals.v[i]->fresh)
+			return true;
+	return !s->excess;
+}
+
+static void close_dirty(struct cluster *c, const struct space *s)
+{
+	for (size_t i = 0; i < s->locals.n; i++)
+		if (s->locals.v[i]->view && s->locals.v[i]->dirty)
+			local_close(c, s->locals.v[i], s->excess);
+}
+
+static void mark_all(struct space *s)
+{
+	for (size_t i = 0; i < s->locals.n; i++)
+		s->locals.v[i]->dirty = true;
+}
+
 /* All pods of a namespace whose policies come to too much are closed: which of them came first must not matter. */
-static void space_compile(struct cluster *c, struct space *s, struct local_pod_list *ret)
+static void space_try(struct cluster *c, struct space *s)
 {
 	struct budget budget;
 
-	for (size_t i = 0; s->excess && i < s->locals.n; i++) /* another try */
-		s->locals.v[i]->dirty = true;
+	if (s->excess)
+		mark_all(s);
+	free(TAKE_PTR(s->excess));
 	budget_begin(c, &budget, s);
 	for (size_t i = 0; i < s->locals.n && !budget.exceeded; i++)
 		if (s->locals.v[i]->dirty && s->locals.v[i]->view)
 			local_compile(c, s->locals.v[i]);
-	s->excess = budget.exceeded != NULL;
-	for (size_t i = 0; s->excess && i < s->locals.n; i++)
-		if (s->locals.v[i]->view)
-			local_close(c, s->locals.v[i], budget.exceeded);
+	if (budget.exceeded) {
+		s->excess = mem_strdup(budget.exceeded);
+		mark_all(s);
+		close_dirty(c, s);
+	}
 	budget_end(c);
 	compile_forget(c);
+}
+
+static void space_compile(struct cluster *c, struct space *s, struct local_pod_list *ret)
+{
+	uint64_t before = cluster_work(c);
+
+	if (worth_a_try(s))
+		space_try(c, s);
+	else
+		close_dirty(c, s);
 	for (size_t i = 0; i < s->locals.n; i++) {
 		struct local *l = s->locals.v[i];
 
@@ -173,6 +207,7 @@ static void space_compile(struct cluster *c, struct space *s, struct local_pod_l
 			VEC_PUSH(ret, l->view);
 	}
 	s->compiled = false;
+	space_work(c, s, before);
 }
 
 void cluster_compile(struct cluster *c, struct local_pod_list *ret)

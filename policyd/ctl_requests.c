@@ -88,6 +88,7 @@ static cJSON *manifests_status(const struct manifest_source *s)
 	add_text(status, "missing", s->missing[0] ? s->missing : NULL);
 	cJSON_AddNumberToObject(status, "files", HASH_COUNT(s->files));
 	cJSON_AddNumberToObject(status, "objects", (double)manifest_count_objects(s));
+	cJSON_AddNumberToObject(status, "waiting", (double)manifest_count_waiting(s));
 	for (struct manifest_file *f = s->files; f; f = f->hh.next) {
 		cJSON *file;
 

@@ -49,13 +49,48 @@ static void tell_escape(const struct object *pod, void *arg)
 		 pod->name, TEXT(pod->uid));
 }
 
+struct charge {
+	struct turns *turns;
+	uint64_t took_us, now_us, total;
+};
+
+static void add_work(const char *ns, uint64_t work, void *arg)
+{
+	struct charge *charge = arg;
+
+	(void)ns;
+	charge->total += work;
+}
+
+static void charge_namespace(const char *ns, uint64_t work, void *arg)
+{
+	const struct charge *charge = arg;
+
+	turns_charge(charge->turns, ns, charge->took_us * work / charge->total, charge->now_us);
+}
+
+/* The time of a reconciliation is that of the namespaces that it was for, by their work; a rebuild is for none of them. */
+static int reconcile_and_charge(struct daemon *d, struct err *err)
+{
+	uint64_t began_ns = uv_hrtime(), rebuilds = d->reconcile.stats.rebuilds;
+	int code = reconcile_run(&d->reconcile, err);
+	struct charge charge = {.turns = &d->turns, .now_us = uv_hrtime() / 1000};
+
+	charge.took_us = charge.now_us - began_ns / 1000;
+	cluster_each_work(d->cluster, add_work, &charge);
+	if (charge.total && d->reconcile.stats.rebuilds == rebuilds)
+		cluster_each_work(d->cluster, charge_namespace, &charge);
+	cluster_forget_work(d->cluster);
+	return code;
+}
+
 void daemon_apply(struct daemon *d)
 {
 	struct err err;
 
 	if (!daemon_is_synced(d))
 		return;
-	if (reconcile_run(&d->reconcile, &err) < 0) {
+	if (reconcile_and_charge(d, &err) < 0) {
 		snprintf(d->trouble, sizeof(d->trouble), "%s", err.text);
 		log_warn("reconciliation-failed error=\"%s\" in-force=what-stands retry-ms=%u", err.text, d->retry_ms);
 		uv_timer_start(&d->retry, on_retry, d->retry_ms, 0);
@@ -70,14 +105,29 @@ void daemon_apply(struct daemon *d)
 	uv_timer_stop(&d->retry);
 }
 
-static void on_manifests(uv_poll_t *handle, int status, int events)
-{
-	struct daemon *d = handle->data;
+static void on_turn(uv_timer_t *timer);
 
-	(void)status;
-	(void)events;
+static void read_manifests(struct daemon *d)
+{
+	uint64_t now_us;
+
 	if (manifest_read_events(&d->manifests))
 		daemon_apply(d);
+	now_us = uv_hrtime() / 1000;
+	if (d->manifests.next_us)
+		uv_timer_start(&d->turn, on_turn, d->manifests.next_us > now_us ? (d->manifests.next_us - now_us) / 1000 + 1 : 0, 0);
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+	read_manifests(timer->data);
+}
+
+static void on_manifests(uv_poll_t *handle, int status, int events)
+{
+	(void)status;
+	(void)events;
+	read_manifests(handle->data);
 }
 
 static void on_attachments(void *arg)
@@ -147,9 +197,10 @@ static void start_handles(struct daemon *d)
 	uv_timer_init(&d->loop, &d->tick);
 	revoke_follow(&d->reconcile.revoke, &d->loop);
 	uv_timer_init(&d->loop, &d->retry);
+	uv_timer_init(&d->loop, &d->turn);
 	uv_signal_init(&d->loop, &d->terminate);
 	uv_signal_init(&d->loop, &d->interrupt);
-	d->manifest_events.data = d->tick.data = d->retry.data = d;
+	d->manifest_events.data = d->tick.data = d->retry.data = d->turn.data = d;
 
 	uv_poll_start(&d->manifest_events, UV_READABLE, on_manifests);
 	uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
@@ -160,7 +211,7 @@ static void start_handles(struct daemon *d)
 static void close_handles(struct daemon *d)
 {
 	uv_handle_t *handles[] = {
-		(uv_handle_t *)&d->manifest_events, (uv_handle_t *)&d->tick,	  (uv_handle_t *)&d->retry,
+		(uv_handle_t *)&d->manifest_events, (uv_handle_t *)&d->tick,	  (uv_handle_t *)&d->retry, (uv_handle_t *)&d->turn,
 		(uv_handle_t *)&d->terminate,       (uv_handle_t *)&d->interrupt,
 	};
 
@@ -192,6 +243,8 @@ static int init(struct daemon *d, struct err *err)
 	code = attachments_init(&d->attachments, d->cluster, err);
 	if (code == 0)
 		code = manifest_init(&d->manifests, d->options.manifests, d->cluster, err);
+	turns_init(&d->turns);
+	d->manifests.turns = &d->turns;
 	if (code == 0)
 		code = reconcile_init(&d->reconcile, d->cluster, err);
 	d->reconcile.refresh = refresh_attachments;
@@ -204,6 +257,7 @@ static void done(struct daemon *d)
 	watch_done(&d->watch);
 	reconcile_done(&d->reconcile);
 	manifest_done(&d->manifests);
+	turns_done(&d->turns);
 	attachments_done(&d->attachments);
 	conflist_done(&d->conflist);
 	cluster_free(d->cluster);

@@ -25,6 +25,7 @@ struct daemon {
 	char *node; /* NULL: not known */
 	uv_loop_t loop;
 	struct cluster *cluster;
+	struct turns turns;
 	struct manifest_source manifests;
 	struct attachments attachments;
 	struct conflist conflist;
@@ -33,6 +34,7 @@ struct daemon {
 	struct ctl ctl;
 
 	uv_poll_t manifest_events;
+	uv_timer_t turn;      /* manifests that waited */
 	uv_timer_t tick;      /* each second: what no event tells */
 	unsigned ticks;
 	uv_timer_t retry;     /* after a failed reconciliation */

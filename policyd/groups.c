@@ -28,6 +28,8 @@
 #include "policyd/model.h"
 #include "policyd/ranges.h"
 
+#define WORK_OF_UNION 5000 /* of the kernel for a set and a chain, in selectors asked: 200 µs and 25 ns */
+
 static int compare_parts(const void *a, const void *b)
 {
 	const struct part *x = a, *y = b;
@@ -267,6 +269,7 @@ static struct group *group_new(struct cluster *c, enum group_kind kind, struct p
 		if (p->term->kind == TERM_PODS || kind == GROUP_ENDPOINTS)
 			fill(c, p);
 	}
+	c->handled += WORK_OF_UNION + g->state->parts.n + g->ranges.n + group_size(g);
 	return g;
 }
 

@@ -18,6 +18,13 @@ static void mark_all(struct cluster *c)
 		local_mark(c, l);
 }
 
+/* A pod less: what was too much may be no more. */
+static void try_again(struct cluster *c, struct space *s)
+{
+	for (size_t i = 0; s->excess && i < s->locals.n; i++)
+		local_mark(c, s->locals.v[i]);
+}
+
 static void local_unlist(struct local_list *list, const struct local *l)
 {
 	for (size_t i = 0; i < list->n; i++) {
@@ -80,6 +87,7 @@ void cluster_attach(struct cluster *c, const struct attachment *a)
 	VEC_PUSH(&l->subject->locals, l);
 	VEC_PUSH(&l->subject->space->locals, l);
 	if (a->closing) {
+		try_again(c, l->subject->space);
 		view_free(c, TAKE_PTR(l->view));
 	} else {
 		if (!l->view) {
@@ -110,6 +118,7 @@ static void detach(struct cluster *c, const char *key, bool ended)
 	if (subject_is(s, l->attachment, &by_name))
 		s->ended = ended;
 	local_leave(l);
+	try_again(c, s->space);
 	local_unlist(&c->dirty, l);
 	HASH_DEL(c->locals, l);
 	view_free(c, l->view);

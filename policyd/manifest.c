@@ -24,32 +24,11 @@
 #include <unistd.h>
 
 #include "moat/log.h"
+#include "policyd/manifest_internal.h"
 
 #define WATCHED                                                                                                        \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 #define MESSAGES_MAX 20 /* errors, and warnings, kept per file */
-
-/* An object that a file names, with its decoded form until the cluster takes it. */
-struct manifest_claim {
-	struct object *object; /* NULL once handed over */
-	enum object_kind kind;
-	char *ns, *name;
-	char *key;
-	struct manifest_claim *next;
-};
-
-struct manifest_holder {
-	char *key; /* "kind/namespace/name" */
-	struct manifest_file *file; /* NULL: let go during this batch */
-	const struct manifest_claim *claim; /* of file: which one, if it names the object twice */
-	UT_hash_handle hh;
-};
-
-/* Files that a batch of changes reads anew, and objects that their former versions held. */
-struct batch {
-	VEC(struct manifest_file *) files;
-	VEC(struct manifest_holder *) loose;
-};
 
 int manifest_init(struct manifest_source *s, const char *directory, struct cluster *cluster, struct err *err)
 {
@@ -114,12 +93,13 @@ void manifest_done(struct manifest_source *s)
 	}
 	HASH_ITER(hh, s->files, f, next_file)
 		free_file(s, f);
+	manifest_forget_waiting(s);
 	if (s->inotify >= 0)
 		close(s->inotify);
 	free(s->directory);
 }
 
-static bool is_manifest(const char *name)
+bool manifest_is_one(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
@@ -262,7 +242,7 @@ static bool directory_is_there(const struct manifest_source *s)
 	return stat(s->directory, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static void load_file(struct manifest_source *s, struct batch *b, const char *name)
+void manifest_load(struct manifest_source *s, struct batch *b, const char *name)
 {
 	struct decode_result result = {0};
 	CLEAN_FREE char *text = NULL;
@@ -391,7 +371,7 @@ static void delete_object(struct manifest_source *s, struct manifest_holder *h)
 			cluster_delete(s->cluster, (enum object_kind)k, *ns ? ns : NULL, name);
 }
 
-static void settle(struct manifest_source *s, struct batch *b)
+void manifest_settle(struct manifest_source *s, struct batch *b)
 {
 	if (b->files.n)
 		qsort(b->files.v, b->files.n, sizeof(b->files.v[0]), by_name);
@@ -417,7 +397,7 @@ static void settle(struct manifest_source *s, struct batch *b)
 	cluster_set_incomplete(s->cluster, s->n_lost > 0 || s->too_many);
 }
 
-static void set_missing(struct manifest_source *s, const char *why)
+void manifest_set_missing(struct manifest_source *s, const char *why)
 {
 	if (!s->missing[0])
 		log_warn("manifests-missing directory=\"%s\" error=\"%s\" in-force=what-was-read", TEXT(s->directory), TEXT(why));
@@ -454,7 +434,7 @@ static int list_names(const struct manifest_source *s, struct name_list *ret)
 		return -errno;
 	errno = 0;
 	while ((entry = readdir(dir)))
-		if (is_manifest(entry->d_name))
+		if (manifest_is_one(entry->d_name))
 			VEC_PUSH(ret, mem_strdup(entry->d_name));
 	code = -errno;
 	if (code == 0 && fstat(dirfd(dir), &st) == 0 && st.st_nlink == 0)
@@ -486,24 +466,25 @@ bool manifest_scan(struct manifest_source *s)
 	code = s->watch < 0 ? -errno : list_names(s, &names);
 	if (code < 0) {
 		name_list_done(&names);
-		set_missing(s, strerror(-code));
+		manifest_set_missing(s, strerror(-code));
 		return false;
 	}
 	s->missing[0] = '\0';
 	limit_names(s, &names);
+	manifest_forget_waiting(s);
 	HASH_ITER(hh, s->files, f, next) /* gone, unless the directory still has it */
 		batch_add(&b, f);
 	for (size_t i = 0; i < names.n; i++) {
-		load_file(s, &b, names.v[i]);
+		manifest_load(s, &b, names.v[i]);
 		file_get(s, names.v[i])->seen = true;
 	}
 	name_list_done(&names);
 	for (size_t i = 0; i < b.files.n; i++)
 		if (!b.files.v[i]->seen)
-			load_file(s, &b, b.files.v[i]->name);
+			manifest_load(s, &b, b.files.v[i]->name);
 	for (size_t i = 0; i < b.files.n; i++)
 		b.files.v[i]->seen = false;
-	settle(s, &b);
+	manifest_settle(s, &b);
 	s->synced = true;
 	return true;
 }
@@ -511,59 +492,4 @@ bool manifest_scan(struct manifest_source *s)
 size_t manifest_count_objects(const struct manifest_source *s)
 {
 	return HASH_COUNT(s->holders);
-}
-
-struct events {
-	VEC(char *) names;
-	bool rescan, gone;
-};
-
-/* A link is all there when it appears, and nothing else tells of it; a new file is told of when its writer closes it. */
-static bool is_whole_at_once(const struct manifest_source *s, const char *name)
-{
-	CLEAN_FREE char *path = mem_printf("%s/%s", s->directory, name);
-	struct stat st;
-
-	return lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || st.st_nlink > 1);
-}
-
-static void take_event(const struct manifest_source *s, const struct inotify_event *e, struct events *events)
-{
-	if (e->mask & IN_Q_OVERFLOW)
-		events->rescan = true; /* NOLINT(bugprone-branch-clone): whose watch it is comes in between */
-	else if (e->wd != s->watch)
-		return; /* of a watch that was given up */
-	else if (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT))
-		events->gone = true;
-	else if (e->len && !strcmp(e->name, "..data"))
-		events->rescan = true; /* a ConfigMap's mount swaps this link */
-	else if (e->len && is_manifest(e->name) && (!(e->mask & IN_CREATE) || is_whole_at_once(s, e->name)))
-		VEC_PUSH(&events->names, mem_strdup(e->name));
-}
-
-bool manifest_read_events(struct manifest_source *s)
-{
-	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
-	struct events events = {0};
-	struct batch b = {0};
-	bool changed = false;
-	ssize_t got;
-
-	while ((got = read(s->inotify, buf, sizeof(buf))) > 0)
-		for (char *p = buf; p < buf + got; p += sizeof(struct inotify_event) + ((struct inotify_event *)p)->len)
-			take_event(s, (const struct inotify_event *)p, &events);
-	/* Files deleted on the way to deleting their directory are no deletions: a missing directory drops nothing. */
-	if (events.gone)
-		set_missing(s, "the directory was removed or renamed");
-	for (size_t i = 0; i < events.names.n; i++) {
-		if (!events.gone && !events.rescan && !(b.files.n && !strcmp(b.files.v[b.files.n - 1]->name, events.names.v[i])))
-			load_file(s, &b, events.names.v[i]);
-		free(events.names.v[i]);
-	}
-	VEC_DONE(&events.names);
-	changed = b.files.n > 0;
-	settle(s, &b);
-	if (events.gone || events.rescan)
-		changed |= manifest_scan(s);
-	return changed;
 }

@@ -6,6 +6,7 @@
 #include "moat/table.h"
 #include "policyd/cluster.h"
 #include "policyd/decode.h"
+#include "policyd/turns.h"
 
 #define MANIFEST_FILES_MAX 20000 /* per directory: two files per pod of a cluster of 10,000 */
 
@@ -31,6 +32,9 @@ struct manifest_source {
 	struct manifest_file *files;
 	size_t n_lost; /* files with ->lost */
 	bool too_many; /* more files than MANIFEST_FILES_MAX: some were not read */
+	struct waiting_file *waiting; /* changed, and not read yet */
+	struct turns *turns; /* not owned: which namespace's files are read; NULL: all at once */
+	uint64_t next_us;    /* CLOCK_MONOTONIC: when the first of those that wait may be read; 0: none waits */
 	struct manifest_holder *holders; /* which file an object in force comes from */
 };
 
@@ -45,7 +49,12 @@ bool manifest_scan(struct manifest_source *s);
 
 size_t manifest_count_objects(const struct manifest_source *s); /* in force */
 
-/* Takes what inotify says, all that is there at once, and reads the files it names. True if the cluster may have changed. */
+size_t manifest_count_waiting(const struct manifest_source *s); /* files */
+
+/*
+ * Takes what inotify says, all that is there at once, and reads the files it names, and that waited, if it is their turn; call again at
+ * next_us. True if the cluster may have changed.
+ */
 bool manifest_read_events(struct manifest_source *s);
 
 #endif

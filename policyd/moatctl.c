@@ -67,6 +67,9 @@ static void print_manifests(const cJSON *status)
 	       number_of(manifests, "files"), is_true(status, "synced") ? "" : " (not synced: pods stay closed)");
 	if (*text_of(manifests, "missing"))
 		printf("  ! the directory cannot be read: %s; in force is what was read before\n", text_of(manifests, "missing"));
+	if (number_of(manifests, "waiting") > 0)
+		printf("  ! %.0f changed files wait for their turn: their namespaces have had their share of the daemon's time\n",
+		       number_of(manifests, "waiting"));
 	cJSON_ArrayForEach(file, cJSON_GetObjectItem(manifests, "troubled")) {
 		printf("  ! %s: in force is %s\n", text_of(file, "file"), text_of(file, "inForce"));
 		print_messages(file, "errors", "error");

@@ -145,7 +145,9 @@ struct ruling {
 
 struct space {
 	char *name;
-	bool excess, compiled; /* beyond what its pods may cost; among those that are compiled now */
+	char *excess;  /* the bound beyond which its attached pods are; NULL: none */
+	bool compiled; /* among those that are compiled now */
+	uint64_t work; /* that it has caused since the work was asked for; in cluster.workers if any */
 	struct object *object; /* NULL: not known (yet) */
 	struct subject *subjects;
 	struct ruling *rulings;
@@ -223,12 +225,15 @@ struct cluster {
 	struct subject_list escapes;
 	bool loosening[MODE_COUNT];
 	bool incomplete;
-	uint64_t evaluations;
+	uint64_t evaluations, handled;
+	struct space_list workers;
 };
 
 /* cluster.c */
 struct space *space_get(struct cluster *c, const char *name); /* makes it */
 void space_settle(struct cluster *c, struct space *s);        /* frees it if nothing is left of it */
+void space_work(struct cluster *c, struct space *s, uint64_t before); /* charges it with the work since cluster_work was `before` */
+uint64_t cluster_work(const struct cluster *c);
 struct subject *subject_get(struct cluster *c, struct space *space, const char *name); /* makes it */
 void subject_settle(struct cluster *c, struct subject *s);
 struct subject *subject_find(const struct cluster *c, const char *ns, const char *name);

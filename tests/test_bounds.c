@@ -324,6 +324,32 @@ static void ck_excess(struct object *of_a_pod, struct object *of_b_pod, const ch
 	ck_open();
 }
 
+/* A pod more is closed without another try, a pod less is one. */
+START_TEST(pods_that_come_and_go_beyond_a_bound)
+{
+	struct attachment *a = build_attachment("late", "mine", "late", "10.0.0.9");
+	struct object *b = many_unions("b", "pod=b", INGRESS, 500, "21.%u.%u.0/24", 0, NULL), *open = build_policy("mine", "open", "pod=a", INGRESS);
+	uint64_t asked;
+
+	build_port(build_rule(open, INGRESS), "tcp/1");
+	build_peer(build_rule(b, INGRESS), "22.0.0.0/24");
+	cluster_upsert(c, open);
+	cluster_upsert(c, many_unions("a", "pod=a", INGRESS, 500, "20.%u.%u.0/24", 0, NULL));
+	cluster_upsert(c, b);
+	ck_closed("unions of peers");
+	asked = cluster_evaluations(c);
+	cluster_upsert(c, build_pod("mine", "late", "pod=late", NULL, NULL));
+	cluster_attach(c, a);
+	ck_assert(!opens("late", INGRESS, 1));
+	ck_assert_ptr_nonnull(build_local(c, "late")->excess[INGRESS]);
+	ck_assert_uint_eq(cluster_evaluations(c), asked);
+	cluster_detach(c, "net/b:eth0");
+	ck_open();
+	ck_assert_ptr_null(build_local(c, "late")->excess[INGRESS]);
+	attachment_free(a);
+}
+END_TEST
+
 START_TEST(unions_of_a_namespace_are_bounded)
 {
 	struct object *b = many_unions("b", "pod=b", INGRESS, 500, "21.%u.%u.0/24", 0, NULL);
@@ -438,6 +464,7 @@ int main(void)
 	tcase_add_test(t, named_ports_beyond_the_bound_are_left_out);
 	tcase_add_test(t, namespace_with_too_many_policies_is_closed_until_one_goes);
 	tcase_add_test(t, unions_of_a_namespace_are_bounded);
+	tcase_add_test(t, pods_that_come_and_go_beyond_a_bound);
 	tcase_add_test(t, pods_with_the_same_policies_count_once);
 	tcase_add_test(t, peers_in_unions_of_a_namespace_are_bounded);
 	tcase_add_test(t, port_intervals_of_a_namespace_are_bounded);

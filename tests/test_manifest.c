@@ -675,6 +675,52 @@ START_TEST(three_thousand_files_are_read_in_seconds)
 }
 END_TEST
 
+static uint64_t monotonic_us(void)
+{
+	return (uint64_t)(seconds() * 1e6);
+}
+
+/* The namespace default owes an hour: its files wait, those of others and of nobody do not, and no event is lost. */
+START_TEST(file_of_a_namespace_that_owes_waits_and_is_read_once)
+{
+	struct turns turns;
+
+	turns_init(&turns);
+	put_policy("m/a.yaml", "a", 80);
+	start();
+	s.turns = &turns;
+	turns_charge(&turns, "default", UINT64_C(360) * 1000000, monotonic_us());
+	for (unsigned i = 0; i < 5; i++)
+		put_policy("m/a.yaml", "a", 81 + i);
+	put("m/other.yaml", "apiVersion: v1\nkind: Pod\nmetadata: { name: x, namespace: other }\n");
+	put_policy("m/new.yaml", "new", 90); /* nobody has read it, so nobody knows whose it is */
+	manifest_read_events(&s);
+	ck_assert(allows(80) && !allows(85) && allows(90));
+	ck_assert_uint_eq(manifest_count_objects(&s), 3);
+	ck_assert_uint_eq(manifest_count_waiting(&s), 1);
+	ck_assert_uint_gt(s.next_us, monotonic_us());
+	ck_assert(!manifest_read_events(&s));
+	move("m/a.yaml", "m/b.yaml"); /* the object stays what it was until its turn */
+	manifest_read_events(&s);
+	ck_assert(allows(80));
+	turns_done(&turns);
+	turns_init(&turns); /* paid back */
+	ck_assert(manifest_read_events(&s));
+	ck_assert(allows(85) && !allows(80));
+	ck_assert_uint_eq(manifest_count_waiting(&s), 0);
+	ck_assert_uint_eq(s.next_us, 0);
+	ck_assert_str_eq(error_of("b.yaml"), "");
+	turns_charge(&turns, "default", UINT64_C(360) * 1000000, monotonic_us());
+	put_policy("m/b.yaml", "a", 86);
+	manifest_read_events(&s);
+	ck_assert_uint_eq(manifest_count_waiting(&s), 1);
+	manifest_scan(&s); /* reads the directory whole: nothing is left to wait */
+	ck_assert(allows(86));
+	ck_assert_uint_eq(manifest_count_waiting(&s), 0);
+	turns_done(&turns);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("manifest");
@@ -711,6 +757,7 @@ int main(void)
 	tcase_add_test(t, links_are_followed);
 	tcase_add_test(t, swap_of_a_mounted_configmap_is_followed);
 	tcase_add_test(t, file_being_written_is_read_when_it_is_closed);
+	tcase_add_test(t, file_of_a_namespace_that_owes_waits_and_is_read_once);
 	tcase_add_test(t, three_thousand_files_are_read_in_seconds);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_ENV);

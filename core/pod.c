@@ -17,6 +17,7 @@
 
 #include "core/pod_link.h"
 #include "moat/bridge.h"
+#include "moat/layout.h"
 #include "moat/podstore.h"
 #include "moat/proof.h"
 #include "moat/rule.h"
@@ -190,6 +191,20 @@ static void put_closed(struct txn *t, const struct attachment *a)
 	pod_put(t, a, target);
 }
 
+void pod_keep_owned(struct attachment *a)
+{
+	CLEAN_FREE char *key = attachment_key(a);
+	size_t n = 0;
+
+	for (size_t i = 0; !a->closing && i < a->n_addrs; i++) {
+		CLEAN_FREE char *owner = podstore_owner_of_addr(&a->addrs[i]);
+
+		if (owner && !strcmp(owner, key))
+			a->addrs[n++] = a->addrs[i];
+	}
+	a->n_addrs = n;
+}
+
 /* What a rewrite of the static part takes from the store. */
 struct rewrite {
 	struct txn *t;
@@ -206,20 +221,13 @@ struct rewrite {
 static void reclose(const struct attachment *a, void *arg)
 {
 	struct attachment own = *a;
-	CLEAN_FREE char *key = attachment_key(a);
 	struct rewrite *rewrite = arg;
 
 	if (a->tunnel_ports.n && a->created >= rewrite->since) {
 		rewrite->tunnel_ports = a->tunnel_ports;
 		rewrite->since = a->created;
 	}
-	own.n_addrs = 0;
-	for (size_t i = 0; !a->closing && i < a->n_addrs; i++) {
-		CLEAN_FREE char *owner = podstore_owner_of_addr(&a->addrs[i]);
-
-		if (owner && !strcmp(owner, key))
-			own.addrs[own.n_addrs++] = a->addrs[i];
-	}
+	pod_keep_owned(&own);
 	if (own.bridge[0] && !rewrite->bridge_ready) {
 		bridge_put_table(rewrite->t);
 		rewrite->bridge_ready = true;
@@ -322,6 +330,25 @@ static int find_damage(int proof, bool *ret_damaged)
 	return *ret_damaged ? 0 : proof;
 }
 
+/* Which tables are damaged. What another version of moat wrote is not: it is changed to ours. */
+static int prove_all(struct nl *nl, struct proof *proof, bool bridged, bool *ret_inet, bool *ret_bridge, struct err *err)
+{
+	int code = 0, followed = 0;
+
+	do {
+		if (followed)
+			proof_begin(proof, nl, false); /* it was of before the change */
+		*ret_bridge = false;
+		code = find_damage(proof_make(proof, err), ret_inet);
+		if (code == 0 && bridged)
+			code = find_damage(ruleset_prove(nl, TABLE_BRIDGE, err), ret_bridge);
+		if (code < 0 || (!*ret_inet && !*ret_bridge) || followed)
+			return code;
+		followed = layout_follow(nl, err);
+	} while (followed > 0);
+	return followed;
+}
+
 /*
  * The static part, what does not stand of it, and the tunnel ports of a's conflist; those need a dump only if it names some. Nobody looks at
  * table bridge for a routed pod.
@@ -330,16 +357,18 @@ static int put_static(struct txn *t, struct nl *nl, struct proof *proof, const s
 {
 	struct rewrite rewrite = {.t = t};
 	struct bridge_record record;
-	bool bridged = a->bridge[0], bridge_damaged = false;
-	int code = find_damage(proof_make(proof, err), &rewrite.whole);
+	bool bridged = a->bridge[0], bridge_damaged;
+	int code = prove_all(nl, proof, bridged, &rewrite.whole, &bridge_damaged, err);
 
-	if (code == 0 && bridged)
-		code = find_damage(ruleset_prove(nl, TABLE_BRIDGE, err), &bridge_damaged);
 	if (code < 0)
 		return code;
 	rewrite.bridge_ready = bridged && !bridge_damaged;
-	if (rewrite.whole)
+	if (rewrite.whole) {
+		layout_queue_unhook(t, nl, TABLE_INET);
 		ruleset_put(t, TABLE_INET);
+	}
+	if (bridge_damaged)
+		layout_queue_unhook(t, nl, TABLE_BRIDGE);
 	if (rewrite.whole || rewrite.bridge_ready != bridged) {
 		if (rewrite.whole)
 			proof_renew(proof);

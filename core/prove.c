@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "attr_internal.h"
+#include "moat/layout.h"
 #include "moat/rule.h"
 #include "moat/ruleset.h"
 #include "txn_internal.h"
@@ -187,6 +188,7 @@ struct txn *ruleset_wanted(enum table table)
 	t->tags_only = true;
 	txn_on(t, table);
 	static_parts[table].put_rules(t);
+	layout_put_mark(t, table, 0);
 	return t;
 }
 

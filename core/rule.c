@@ -16,6 +16,7 @@
 #include "moat/rule.h"
 
 #define RULE_BYTES_MAX 4096 /* the largest of ours has some 900: fifteen expressions, each below 64 */
+#define NOTE_UDATA_TYPE 201
 #define TAG_UDATA_TYPE 200 /* nft ignores types it does not know; it uses 0 (comment) and 1 */
 
 void rule_begin(struct txn *t, const char *chain)
@@ -24,6 +25,7 @@ void rule_begin(struct txn *t, const char *chain)
 	if (t->in_rule)
 		abort();
 	t->in_rule = true;
+	t->note_len = 0;
 	t->tag = 0xcbf29ce484222325u;
 	t->family = t->l4proto = 0;
 	t->ether_type = 0;
@@ -39,9 +41,11 @@ void rule_begin(struct txn *t, const char *chain)
 /* The tag is a hash of the expressions: by it a dump tells whether the rule still stands. */
 static void put_tag(struct txn *t)
 {
-	struct nftnl_udata_buf *udata = MUST(nftnl_udata_buf_alloc(32));
+	struct nftnl_udata_buf *udata = MUST(nftnl_udata_buf_alloc(32 + RULE_NOTE_MAX));
 
 	nftnl_udata_put(udata, TAG_UDATA_TYPE, sizeof(t->tag), &t->tag);
+	if (t->note_len)
+		nftnl_udata_put(udata, NOTE_UDATA_TYPE, t->note_len, t->note);
 	MUST_COPY(nftnl_rule_set_data(t->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata), nftnl_udata_buf_len(udata)));
 	nftnl_udata_buf_free(udata);
 }
@@ -71,19 +75,39 @@ void rule_end_tagged(struct txn *t, const char *chain)
 	rule_end(t);
 }
 
+/* Types, lengths and values, as nftnl_udata_put writes them. */
+static const uint8_t *find_udata(const void *userdata, size_t len, uint8_t type, size_t *ret_len)
+{
+	for (const uint8_t *p = userdata; len >= 2 && len >= 2u + p[1]; len -= 2u + p[1], p += 2u + p[1]) {
+		*ret_len = p[1];
+		if (p[0] == type)
+			return p + 2;
+	}
+	return NULL;
+}
+
 bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret)
 {
-	const uint8_t *p = userdata; /* type, length, value */
+	size_t size = 0;
+	const uint8_t *tag = find_udata(userdata, len, TAG_UDATA_TYPE, &size);
 
-	while (len >= 2 && len >= 2u + p[1]) {
-		if (p[0] == TAG_UDATA_TYPE && p[1] == sizeof(*ret)) {
-			memcpy(ret, p + 2, sizeof(*ret));
-			return true;
-		}
-		len -= 2u + p[1];
-		p += 2 + p[1];
-	}
-	return false;
+	if (!tag || size != sizeof(*ret))
+		return false;
+	memcpy(ret, tag, sizeof(*ret));
+	return true;
+}
+
+void rule_note(struct txn *t, const void *note, size_t len)
+{
+	if (len > RULE_NOTE_MAX)
+		abort();
+	memcpy(t->note, note, len);
+	t->note_len = (uint8_t)len;
+}
+
+const void *rule_note_of(const void *userdata, size_t len, size_t *ret_len)
+{
+	return find_udata(userdata, len, NOTE_UDATA_TYPE, ret_len);
 }
 
 /*

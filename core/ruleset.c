@@ -35,6 +35,8 @@
 #include <linux/netfilter_ipv4.h>
 #include <string.h>
 
+#include "moat/layout.h"
+
 #define FAMILIES(name4, name6, flags_, timeout_, ...)                                                                  \
 	{                                                                                                              \
 		{.name = (name4), .fields = {__VA_ARGS__ FIELD_IPV4}, .flags = (flags_), .timeout_ms = (timeout_)},   \
@@ -103,6 +105,7 @@ static void put_sets(struct txn *t)
 
 /* In the order in which ruleset_put writes chains: a chain is there before a rule names it. */
 const struct static_chain static_chains[] = {
+	{CHAIN_LAYOUT, {0}, false},
 	{"lost", {0}, false},
 	{"answer", {0}, false},
 	{CHAIN_DENY_INGRESS, {0}, false},
@@ -150,6 +153,7 @@ bool ruleset_is_filled(const char *chain)
 void ruleset_put(struct txn *t, enum table table)
 {
 	const struct static_part *part = &static_parts[table];
+	size_t first_tag = layout_begin(t);
 
 	txn_on(t, table);
 	txn_add_table(t);
@@ -160,5 +164,6 @@ void ruleset_put(struct txn *t, enum table table)
 			txn_flush_chain(t, part->chains[i].name);
 	}
 	part->put_rules(t);
+	layout_put_mark(t, table, first_tag);
 	txn_on(t, TABLE_INET);
 }

@@ -38,6 +38,7 @@
 #include <linux/netfilter_bridge.h>
 
 #include "core/ruleset_internal.h"
+#include "moat/layout.h"
 #include "moat/rule.h"
 
 #define MLD2_REPORT 143 /* RFC 3810 section 5.2 */
@@ -407,6 +408,7 @@ static void put_output(struct txn *t)
 
 /* In the order in which they are written: a chain is there before a rule names it. */
 const struct static_chain bridge_chains[] = {
+	{CHAIN_LAYOUT, {0}, false},
 	{"lost", {0}, false},
 	{"turn", {0}, false},
 	{"link", {0}, false},

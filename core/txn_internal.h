@@ -7,6 +7,7 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 
+#include "moat/rule.h"
 #include "moat/txn.h"
 
 #define MESSAGE_BYTES_MAX (80ul * 1024) /* one message: a chunk of elements below 64 KiB, and its frame */
@@ -31,6 +32,8 @@ struct txn {
 	bool in_rule; /* between rule_begin and rule_end */
 	struct nftnl_rule *rule;
 	uint64_t tag;            /* of the expressions so far */
+	uint8_t note[RULE_NOTE_MAX]; /* that the rule carries */
+	uint8_t note_len;
 	uint32_t reg;            /* next free 32-bit register, */
 	uint32_t reg_key;        /* and the first of the key being loaded */
 	uint8_t family;          /* address family this rule has checked, 0 none */

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Stories in network namespaces: their two tools, and the run of all of them. Included by the top Makefile.
 
-NETNS_TOOLS := $(BUILD)/netns-tests/cnidriver $(BUILD)/netns-tests/probe $(BUILD)/netns-tests/nomem.so $(BUILD)/netns-tests/moat-dynamic
+NETNS_TOOLS := $(BUILD)/netns-tests/cnidriver $(BUILD)/netns-tests/probe $(BUILD)/netns-tests/nomem.so $(BUILD)/netns-tests/moat-dynamic \
+	$(BUILD)/netns-tests/other-layout/moat $(BUILD)/netns-tests/other-layout/moat-policyd
 
 $(BUILD)/netns-tests/cnidriver: $(BUILD)/netns-tests/cnidriver.o $(BUILD)/core/base.o
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -lcjson -o $@
@@ -18,6 +19,26 @@ $(BUILD)/netns-tests/nomem.so: netns-tests/nomem.c
 $(BUILD)/netns-tests/moat-dynamic: $(BUILD)/plugin/main.o $(PLUGIN_OBJ) $(BUILD)/libmoat.a
 	@mkdir -p $(@D)
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(CORE_LIBS) -o $@
+
+# The same programs with another layout of the static rules: base chains of other names at other priorities, and a helper of another name.
+OTHER_LAYOUT := $(BUILD)/netns-tests/other-layout
+OTHER_SRC    := $(wildcard core/ruleset*.c)
+OTHER_OBJ    := $(patsubst core/%.c,$(OTHER_LAYOUT)/core/%.o,$(OTHER_SRC))
+.SECONDARY: $(patsubst core/%.c,$(OTHER_LAYOUT)/core/%.c,$(OTHER_SRC))
+
+$(OTHER_LAYOUT)/core/%.c: core/%.c netns-tests/netns.mk
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/"forward"/"passing"/g; s/NF_IP_PRI_FILTER + 10}/NF_IP_PRI_FILTER - 10}/; s/"input"/"entry"/g' \
+		-e 's/NF_IP_PRI_NAT_SRC + 10}/NF_IP_PRI_NAT_SRC + 20}/; s/"tunnels"/"burrows"/g; s/"midstream"/"halfway"/g' $< >$@
+
+$(OTHER_LAYOUT)/core/%.o: $(OTHER_LAYOUT)/core/%.c
+	$(Q)$(if $(filter 0,$(V)),echo "  CC    $<";) $(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(OTHER_LAYOUT)/moat: $(BUILD)/plugin/main.o $(PLUGIN_OBJ) $(OTHER_OBJ) $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(CORE_LIBS) -o $@
+
+$(OTHER_LAYOUT)/moat-policyd: $(BUILD)/policyd/main.o $(POLICYD_OBJ) $(OTHER_OBJ) $(BUILD)/libmoat.a
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(POLICYD_LIBS) -o $@
 
 .PHONY: netns-tools check-netns
 netns-tools: $(NETNS_TOOLS)

@@ -14,6 +14,7 @@
 
 #include "moat/bridge.h"
 #include "moat/dump.h"
+#include "moat/layout.h"
 #include "moat/log.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
@@ -43,26 +44,40 @@ bool reconcile_has_bridges(struct reconcile *r)
 	return any;
 }
 
-int reconcile_bar(struct reconcile *r, struct err *err)
+/* unhook: base chains that hang elsewhere go first. */
+static void queue_bar(struct reconcile *r, struct txn *t, bool unhook)
 {
 	static const struct set_spec *const fixed[] = {&set_tunnel_protocols, &set_extensions};
-	struct txn *t = txn_new();
-	int code;
+	bool bridges = reconcile_has_bridges(r);
 
 	txn_add_table(t);
 	for (size_t i = 0; r->fixed_sets_changed && i < ARRAY_SIZE(fixed); i++) {
 		txn_add_set(t, fixed[i]);
 		txn_flush_set(t, fixed[i]);
 	}
+	for (int table = TABLE_INET; unhook && table <= (bridges ? TABLE_BRIDGE : TABLE_INET); table++)
+		layout_queue_unhook(t, &r->nl, (enum table)table);
 	ruleset_put(t, TABLE_INET);
 	if (cluster_tunnel_ports(r->cluster)->n)
 		ruleset_put_tunnel_ports(t, &r->nl, cluster_tunnel_ports(r->cluster), true);
-	if (reconcile_has_bridges(r))
+	if (bridges)
 		bridge_put_table(t);
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
 		pod_bar(t, pod->attachment);
 	podstore_each_closing(bar_port, NULL, t, NULL);
-	code = reconcile_commit_locked(r, t, err);
+}
+
+int reconcile_bar(struct reconcile *r, struct err *err)
+{
+	int code = 0;
+
+	/* sent before anything is read, unless the kernel refuses: it moves no base chain to another priority */
+	for (int attempt = 0; attempt == 0 || (attempt == 1 && (code == -EOPNOTSUPP || code == -EEXIST)); attempt++) {
+		struct txn *t = txn_new();
+
+		queue_bar(r, t, attempt > 0);
+		code = reconcile_commit_locked(r, t, err);
+	}
 	if (code == 0) {
 		r->static_changed = r->fixed_sets_changed = false;
 		r->guarded_us = tamper_now_us();
@@ -157,12 +172,28 @@ static int ensure_pods(struct reconcile *r, struct err *err)
 	return code;
 }
 
+/* Another version of moat wrote the static part: it is changed to ours, and nobody is closed. damage: what the proof said. */
+static int follow_layout(struct reconcile *r, int damage)
+{
+	CLEAN_CLOSE int lock = podstore_lock(RECONCILE_LOCK_WAIT_MS, NULL);
+	struct err trouble;
+	int followed = layout_follow(&r->nl, &trouble);
+
+	if (followed > 0)
+		log_info("layout-changed reason=\"another version of moat had written the static rules\"");
+	else if (followed < 0)
+		log_warn("layout-not-changed error=\"%s\"", trouble.text);
+	return followed > 0 ? 0 : damage;
+}
+
 int reconcile_guard(struct reconcile *r, struct err *err)
 {
 	int code = r->static_changed ? -EBADMSG : ruleset_prove(&r->nl, TABLE_INET, err);
 
 	if (code == 0 && reconcile_has_bridges(r))
 		code = ruleset_prove(&r->nl, TABLE_BRIDGE, err);
+	if (ruleset_is_damaged(code) && !r->static_changed)
+		code = follow_layout(r, code);
 	if (ruleset_is_damaged(code)) {
 		log_warn("ruleset-rewritten reason=\"%s\"", r->static_changed ? "somebody changed it" : err->text);
 		r->pods_unsure = true;

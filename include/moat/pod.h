@@ -51,6 +51,9 @@ void pod_open_node(struct txn *t, const struct attachment *a, bool open);
  */
 void pod_evict(struct txn *t, struct nl *nl, const struct attachment *a);
 
+/* Of the attachment's addresses only those that are its own by the pod store; none if it is closing. */
+void pod_keep_owned(struct attachment *a);
+
 /* The target of a pod without confirmed policy: closed, or told only (preview, audit). */
 const char *pod_closed_target(enum mode mode, enum direction d);
 

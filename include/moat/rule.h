@@ -22,6 +22,10 @@ void rule_end(struct txn *t);
 void rule_end_tagged(struct txn *t, const char *chain);
 /* Reads the tag of a dumped rule's user data; false if it has none. */
 bool rule_tag_of(const void *userdata, size_t len, uint64_t *ret);
+/* Bytes that the rule carries beside its tag, and of a dumped rule (NULL: none). */
+#define RULE_NOTE_MAX 160
+void rule_note(struct txn *t, const void *note, size_t len);
+const void *rule_note_of(const void *userdata, size_t len, size_t *ret_len);
 
 /* Keys: each load appends to the key that the next rule_in or rule_vmap looks up. */
 void rule_load_iifname(struct txn *t);

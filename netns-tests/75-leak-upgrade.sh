@@ -26,8 +26,8 @@ as()
 has_chain() { nft list chain "${2:-inet}" moat "$1" >/dev/null 2>&1; }
 stands() # own|other: only that layout
 {
-	local here=(forward input tunnels midstream) gone=(passing entry burrows halfway) name
-	[ "$1" = own ] || { here=(passing entry burrows halfway); gone=(forward input tunnels midstream); }
+	local here=(forward input tunnels) gone=(passing entry burrows) name
+	[ "$1" = own ] || { here=(passing entry burrows); gone=(forward input tunnels); }
 	for name in "${here[@]}"; do
 		has_chain "$name" || return 1
 	done

@@ -29,7 +29,7 @@ OTHER_OBJ    := $(patsubst core/%.c,$(OTHER_LAYOUT)/core/%.o,$(OTHER_SRC))
 $(OTHER_LAYOUT)/core/%.c: core/%.c netns-tests/netns.mk
 	@mkdir -p $(@D)
 	$(Q)sed -e 's/"forward"/"passing"/g; s/NF_IP_PRI_FILTER + 10}/NF_IP_PRI_FILTER - 10}/; s/"input"/"entry"/g' \
-		-e 's/NF_IP_PRI_NAT_SRC + 10}/NF_IP_PRI_NAT_SRC + 20}/; s/"tunnels"/"burrows"/g; s/"midstream"/"halfway"/g' $< >$@
+		-e 's/NF_IP_PRI_NAT_SRC + 10}/NF_IP_PRI_NAT_SRC + 20}/; s/"tunnels"/"burrows"/g' $< >$@
 
 $(OTHER_LAYOUT)/core/%.o: $(OTHER_LAYOUT)/core/%.c
 	$(Q)$(if $(filter 0,$(V)),echo "  CC    $<";) $(CC) $(ALL_CFLAGS) -c $< -o $@

@@ -65,7 +65,7 @@ leak_start()
 	done
 }
 
-# leak_set deny|allow|either|opening|off PATTERN…: of path names, "from>to/kind4:port". Returns when what was sent before has met its fate.
+# leak_set deny|allow|either|opening|closing|off PATTERN…: of path names, "from>to/kind4:port". Returns when what was sent before has met its fate.
 leak_set()
 {
 	note "leak_set $*"

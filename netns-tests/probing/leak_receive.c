@@ -130,6 +130,15 @@ static void note_opening(struct path *p, const struct tpacket2_hdr *h)
 		p->window_us = (uint32_t)(seen - since);
 }
 
+/* One that passes since the path was said to be closing. */
+static void note_closing(struct path *p, const struct tpacket2_hdr *h)
+{
+	uint64_t since = p->closing_us, seen = (uint64_t)h->tp_sec * 1000000 + h->tp_nsec / 1000;
+
+	if (since && seen > since && seen - since > p->closed_us)
+		p->closed_us = (uint32_t)(seen - since);
+}
+
 static void on_node(struct ledger *l, const struct sockaddr_ll *link, const struct tpacket2_hdr *h, const uint8_t *packet)
 {
 	const struct record *r = ledger_find_record(l, packet, bytes_of(h));
@@ -140,6 +149,7 @@ static void on_node(struct ledger *l, const struct sockaddr_ll *link, const stru
 		ledger_mark(l, r, SEEN_IN);
 	} else if (leaves_the_node(link->sll_ifindex)) {
 		ledger_mark(l, r, SEEN_OUT);
+		note_closing(&l->paths[r->path], h);
 		if ((l->pages[r->path].packets[r->number] & EXPECTED_MASK) != EXPECT_DENY)
 			note_opening(&l->paths[r->path], h);
 	}

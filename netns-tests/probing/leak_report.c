@@ -124,6 +124,8 @@ int probe_leak_report(int argc, char **argv)
 			printf("never opened: %s\n", name);
 		else if (p->window_us)
 			printf("opened: %s, after %u us at the most\n", name, p->window_us);
+		if (p->closed_us)
+			printf("closed: %s, after %u us at the most\n", name, p->closed_us);
 	}
 	print_kinds(kinds);
 	printf("sent %lu arrived %lu denied %lu leaked %lu lost %lu window %u queues %lu overrun %u\n", all.sent, all.arrived,

@@ -18,7 +18,7 @@
 enum { UNDER_WAY_MS = 300, LAST_PACKETS = 64, OPENING_MS = 5000 };
 
 static const char *const kind_names[KIND_COUNT] = { "syn", "ack", "udp", "echo", "fragments" };
-static const char *const expectation_names[EXPECT_COUNT] = { "off", "deny", "allow", "either", "opening" };
+static const char *const expectation_names[EXPECT_COUNT] = { "off", "deny", "allow", "either", "opening", "closing" };
 
 uint64_t ledger_clock_us(void)
 {
@@ -56,13 +56,18 @@ bool ledger_record_is_valid(const struct ledger *l, const struct record *r)
 	return !memcmp(r->magic, RECORD_MAGIC, sizeof(r->magic)) && r->path < l->n_paths && r->number < PACKETS_MAX;
 }
 
-static bool goes_to(const struct path *p, const uint8_t *packet, size_t len)
+static bool is_to(const struct endpoint *to, const uint8_t *packet, size_t len)
 {
 	if (packet[0] >> 4 == 4)
-		return p->target.any.sa_family == AF_INET && len >= sizeof(struct ip) &&
-		       !memcmp(packet + offsetof(struct ip, ip_dst), &p->target.v4.sin_addr, 4);
-	return p->target.any.sa_family == AF_INET6 && len >= sizeof(struct ip6_hdr) &&
-	       !memcmp(packet + offsetof(struct ip6_hdr, ip6_dst), &p->target.v6.sin6_addr, 16);
+		return to->any.sa_family == AF_INET && len >= sizeof(struct ip) &&
+		       !memcmp(packet + offsetof(struct ip, ip_dst), &to->v4.sin_addr, 4);
+	return to->any.sa_family == AF_INET6 && len >= sizeof(struct ip6_hdr) &&
+	       !memcmp(packet + offsetof(struct ip6_hdr, ip6_dst), &to->v6.sin6_addr, 16);
+}
+
+static bool goes_to(const struct path *p, const uint8_t *packet, size_t len)
+{
+	return is_to(&p->target, packet, len) || is_to(&p->real, packet, len);
 }
 
 /* Answers and errors bring a record back to who sent it: that is no arrival. */
@@ -92,25 +97,37 @@ static int index_of(const char *const *names, int n, const char *wanted)
 	probe_usage("leak: %s is unknown", wanted);
 }
 
+static void read_option(struct path *p, const char *option)
+{
+	p->steady = true;
+	if (!strncmp(option, "sport=", 6))
+		p->source_port = (uint16_t)probe_number(option + 6, 65535);
+	else if (!strncmp(option, "real=", 5))
+		p->real = probe_endpoint(option + 5, NULL);
+	else if (strcmp(option, "steady") != 0)
+		probe_usage("leak-paths: unknown option %s", option);
+}
+
 static void add_path(struct ledger *l, const char *line)
 {
-	char from[NAME_BYTES], to[NAME_BYTES], kind[16], source[64], target[64], port[8], rate[8], expected[16], steady[8] = "";
+	char from[NAME_BYTES], to[NAME_BYTES], kind[16], source[64], target[64], port[8], rate[8], expected[16], option[64];
 	struct path *p = &l->paths[l->n_paths];
+	int read = 0, more;
 
 	if (l->n_paths == PATHS_MAX)
 		probe_usage("leak-paths: more than %d", PATHS_MAX);
-	if (sscanf(line, "%23s %23s %15s %63s %63s %7s %7s %15s %7s", from, to, kind, source, target, port, rate, expected,
-		   steady) < 8)
+	if (sscanf(line, "%23s %23s %15s %63s %63s %7s %7s %15s%n", from, to, kind, source, target, port, rate, expected, &read) < 8)
 		probe_usage("leak-paths: not a path: %s", line);
 	memcpy(p->from, from, sizeof(from));
 	memcpy(p->to, to, sizeof(to));
 	p->kind = (uint8_t)index_of(kind_names, KIND_COUNT, kind);
-	p->steady = !strcmp(steady, "steady");
 	p->port = (uint16_t)probe_number(port, 65535);
 	p->rate = (uint32_t)probe_number(rate, 10000);
 	p->source = probe_endpoint(source, NULL);
-	p->target = probe_endpoint(target, NULL);
+	p->target = p->real = probe_endpoint(target, NULL);
 	p->expected = (uint8_t)index_of(expectation_names, EXPECT_COUNT, expected);
+	for (; sscanf(line + read, "%63s%n", option, &more) == 1; read += more)
+		read_option(p, option);
 	l->n_paths++;
 }
 
@@ -167,6 +184,8 @@ static void set_path(struct path *p, uint8_t wanted)
 {
 	if (wanted == EXPECT_OPENING)
 		p->opening_us = ledger_clock_us();
+	if (wanted != EXPECT_DENY)
+		p->closing_us = wanted == EXPECT_CLOSING ? ledger_clock_us() : 0;
 	atomic_store(&p->expected, wanted);
 }
 

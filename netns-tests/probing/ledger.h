@@ -24,11 +24,12 @@ enum expectation {
 	EXPECT_ALLOW,   /* if it does not arrive it was lost */
 	EXPECT_EITHER,  /* a change is under way */
 	EXPECT_OPENING, /* likewise, and the first that arrives ends the deny window */
+	EXPECT_CLOSING, /* likewise, and the last that passes tells how long the denial took */
 	EXPECT_COUNT,
 };
 
 enum {
-	PATHS_MAX = 512,
+	PATHS_MAX = 2048,
 	PACKETS_MAX = 1 << 17, /* of a path: 20 minutes at 100 a second */
 	NAME_BYTES = 24,
 	RECORD_BYTES = 32,
@@ -42,14 +43,18 @@ struct path {
 	char from[NAME_BYTES], to[NAME_BYTES];
 	uint8_t kind;  /* enum packet_kind */
 	bool steady;   /* always the same ports: after an answer it is an established connection */
+	uint16_t source_port; /* of a steady path; 0: it follows from kind and port */
 	uint16_t port; /* destination's; the same for all fragments' datagrams */
 	uint32_t rate; /* per second */
 	struct endpoint source, target;
+	struct endpoint real; /* where it arrives, if target is translated on the way; else the same */
 	_Atomic uint8_t expected;    /* enum expectation */
 	_Atomic uint8_t sending;     /* the sender has read `expected` and not sent yet */
 	_Atomic uint32_t sent;       /* the number of the next packet */
 	_Atomic uint64_t opening_us; /* since when EXPECT_OPENING, of the wall clock as packets are stamped; 0: it has ended */
 	_Atomic uint32_t window_us;  /* longest from then to the first arrival */
+	_Atomic uint64_t closing_us; /* since when EXPECT_CLOSING, likewise; 0: it has been allowed since */
+	_Atomic uint32_t closed_us;  /* longest from then to the last that passed */
 };
 
 /* A path's packets, by number. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The leak counter's packets. Source ports differ from packet to packet, so that connection tracking knows none of them and policy
- * judges each; a steady path keeps its ports. A datagram in fragments has the record in each of its three pieces:
+ * judges each; a steady path keeps its ports, and over TCP its place in the stream: each packet is the first one's retransmission, in
+ * the window whatever the other end says. A datagram in fragments has the record in each of its three pieces:
  *
  *	piece 0: UDP header, record        piece 1: record, filler        piece 2: record
  */
@@ -23,7 +24,11 @@ enum {
 
 static uint16_t source_port(const struct path *p, uint32_t number)
 {
-	uint32_t own = p->steady ? (uint32_t)p->port % PORTS_OF_A_KIND : number % PORTS_OF_A_KIND;
+	uint32_t own;
+
+	if (p->source_port)
+		return p->source_port;
+	own = p->steady ? (uint32_t)p->port % PORTS_OF_A_KIND : number % PORTS_OF_A_KIND;
 
 	return (uint16_t)(10000 + p->kind * PORTS_OF_A_KIND + own);
 }
@@ -31,7 +36,7 @@ static uint16_t source_port(const struct path *p, uint32_t number)
 static size_t build_tcp(const struct path *p, const struct record *r, uint8_t *out)
 {
 	struct tcphdr h = { .th_sport = htons(source_port(p, r->number)), .th_dport = htons(p->port), .th_off = 5,
-			    .th_win = htons(1024), .th_seq = htonl(r->number << 8) };
+			    .th_win = htons(1024), .th_seq = htonl(p->steady ? 1 : r->number << 8) };
 
 	h.th_flags = p->kind == KIND_SYN ? TH_SYN : TH_ACK;
 	h.th_ack = p->kind == KIND_SYN ? 0 : htonl(1);

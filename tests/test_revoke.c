@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which tracked connections a changed policy ends, and which it leaves, in the real kernel, each test in namespaces of its own. */
 #include <check.h>
+#include <dlfcn.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "moat/dump.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
 #include "moat/ruleset.h"
 #include "policyd/reconcile.h"
+#include "policyd/tamper.h"
 #include "tests/build.h"
 #include "tests/flows.h"
 #include "tests/rundir.h"
@@ -240,6 +245,154 @@ START_TEST(only_what_can_have_lost_something_is_looked_for)
 }
 END_TEST
 
+/* ---- what is under way at the swap --------------------------------------------------------------------------------------- */
+
+#define STEPS_MAX 20000 /* of a millisecond and more: no machine is so busy */
+#define NEVER_MS 3600000
+
+static uv_loop_t loop;
+static bool (*grace)(void); /* what happens during a grace period; false: the kernel has none */
+
+/* Takes the place of libc's: a grace period is what the test says it is. */
+long syscall(long number, ...)
+{
+	long (*real)(long, ...) = (long (*)(long, ...))(uintptr_t)dlsym(RTLD_NEXT, "syscall");
+	long args[6];
+	va_list list;
+
+	va_start(list, number);
+	for (size_t i = 0; i < ARRAY_SIZE(args); i++)
+		args[i] = va_arg(list, long);
+	va_end(list);
+	if (number != SYS_membarrier || !grace)
+		return real(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+	if (grace())
+		return 0;
+	errno = ENOSYS;
+	return -1;
+}
+
+/* In the loop's thread as well as in one of its workers: each has a socket of its own. */
+static void confirm(uint16_t from_port)
+{
+	const struct conntrack_flow flow = {
+		.protocol = IPPROTO_TCP,
+		.source = build_addr(WEB),
+		.source_port = from_port,
+		.destination = build_addr(DB),
+		.destination_port = 80,
+		.reply_source = build_addr(DB),
+		.reply_source_port = 80,
+		.reply_destination = build_addr(WEB),
+		.reply_destination_port = from_port,
+	};
+	struct flows own;
+
+	flows_open(&own);
+	flows_add(&own, &flow);
+	flows_close(&own);
+}
+
+static bool confirm_during_grace(void)
+{
+	confirm(2);
+	return true;
+}
+
+static uint64_t refused_us;
+
+static bool confirm_without_grace(void)
+{
+	confirm(2);
+	refused_us = tamper_now_us();
+	return false;
+}
+
+static void step(void)
+{
+	uv_run(&loop, UV_RUN_NOWAIT);
+	nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static bool second_look_is_over(void)
+{
+	const struct revoke *v = &r.revoke;
+
+	return revoke_is_done(v) && !v->looking && !v->waiting && !v->again.n && !v->ready.n;
+}
+
+static void run_loop_until(bool (*is_over)(void))
+{
+	int steps = 0;
+
+	while (!is_over() && steps++ < STEPS_MAX)
+		step();
+	ck_assert(is_over());
+}
+
+static bool three_are_revoked(void)
+{
+	return r.revoke.revoked == 3;
+}
+
+/* A flow that the narrowed policy denies; the third look comes when the test says so. */
+static void narrow_beside_the_loop(void)
+{
+	uv_loop_init(&loop);
+	r.revoke.again.n = r.revoke.late.n = 0; /* of the fixture's start */
+	revoke_follow(&r.revoke, &loop);
+	uv_timer_stop(&r.revoke.timer);
+	uv_timer_set_repeat(&r.revoke.timer, NEVER_MS);
+	run_loop_until(second_look_is_over);
+	allow("web", EGRESS, "pods role=db", NULL);
+	allow("db", INGRESS, "pods role=web", NULL);
+	run();
+	run_loop_until(second_look_is_over);
+	confirm(1);
+	allow("db", INGRESS, "pods role=web", "tcp/81");
+	run();
+}
+
+static void leave_loop(void)
+{
+	revoke_close_handles(&r.revoke);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	ck_assert_int_eq(uv_loop_close(&loop), 0);
+}
+
+/* Its packet was judged by the old policy, and makes the entry after the first look: the second comes when no such packet is left. */
+START_TEST(what_a_packet_under_way_confirms_dies_after_the_grace_period)
+{
+	grace = _i ? confirm_without_grace : confirm_during_grace;
+	narrow_beside_the_loop();
+	run_loop_until(second_look_is_over);
+	grace = NULL;
+	ck_assert(!_i || tamper_now_us() - refused_us >= 16000); /* the longest grace period seen */
+	ck_assert_uint_eq(r.revoke.revoked, 2);
+	ck_assert(!is_open(WEB, 1));
+	ck_assert(!is_open(WEB, 2));
+	ck_assert(is_revoked(IPPROTO_TCP, WEB, 2, DB, 80));
+	leave_loop();
+}
+END_TEST
+
+/* It was kept somewhere for longer. */
+START_TEST(what_is_confirmed_later_dies_at_the_third_look)
+{
+	grace = confirm_during_grace;
+	narrow_beside_the_loop();
+	run_loop_until(second_look_is_over);
+	grace = NULL;
+	confirm(3);
+	ck_assert(is_open(WEB, 3));
+	uv_timer_set_repeat(&r.revoke.timer, 1);
+	uv_timer_again(&r.revoke.timer);
+	run_loop_until(three_are_revoked);
+	ck_assert(!is_open(WEB, 3));
+	leave_loop();
+}
+END_TEST
+
 START_TEST(what_is_only_observed_goes_on)
 {
 	attach("db", DB, MODE_AUDIT);
@@ -278,6 +431,8 @@ int main(void)
 	tcase_add_test(tcase, narrowed_egress_ends_what_the_pod_opened);
 	tcase_add_test(tcase, peer_that_leaves_a_group_loses_its_connections);
 	tcase_add_test(tcase, only_what_can_have_lost_something_is_looked_for);
+	tcase_add_loop_test(tcase, what_a_packet_under_way_confirms_dies_after_the_grace_period, 0, 2);
+	tcase_add_test(tcase, what_is_confirmed_later_dies_at_the_third_look);
 	tcase_add_test(tcase, what_is_only_observed_goes_on);
 	tcase_add_test(tcase, a_rebuild_looks_at_everything);
 	suite_add_tcase(suite, tcase);

@@ -22,7 +22,7 @@ STATIC_FLAGS := $(if $(STATIC),$(BUILD)/static/flags)
 
 CORE_LIBS    := -lnftnl -lmnl -lcjson
 PLUGIN_LIBS  := $(or $(addprefix @,$(STATIC_FLAGS)),-pie $(CORE_LIBS))
-POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle -lseccomp
+POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle -lseccomp -lcurl
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
 

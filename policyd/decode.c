@@ -8,7 +8,10 @@
 #include "moat/text.h"
 #include "policyd/decode_internal.h"
 
-static const char policy_version[] = "networking.k8s.io/v1";
+const char *decode_version_of(enum object_kind kind)
+{
+	return kind == KIND_POLICY ? "networking.k8s.io/v1" : "v1";
+}
 
 static void lost(struct decode *d)
 {
@@ -104,7 +107,7 @@ static void decode_body(struct decode *d, const struct doc *root, struct object 
 
 static void decode_object(struct decode *d, const struct doc *root, enum object_kind kind, const char *version)
 {
-	const char *expected = kind == KIND_POLICY ? policy_version : "v1";
+	const char *expected = decode_version_of(kind);
 	const char *ns, *name;
 	struct object *obj;
 
@@ -194,6 +197,26 @@ static void decode_value(const struct doc *root, const char *list_kind, const ch
 void decode_document(const struct doc *root, struct decode_result *result)
 {
 	decode_value(root, NULL, NULL, result);
+}
+
+void decode_item(const struct doc *root, enum object_kind kind, struct decode_result *result)
+{
+	struct decode d = {.result = result};
+	const char *given;
+
+	snprintf(d.what, sizeof(d.what), "%s", object_kind_name(kind));
+	if (!decode_expect(&d, root, DOC_MAP)) {
+		lost(&d);
+		return;
+	}
+	given = doc_text(root, "kind");
+	if (doc_get(root, "kind") && (!given || strcmp(given, object_kind_name(kind)) != 0)) {
+		decode_error(&d, root, "is a %s", TEXT(given));
+		lost(&d);
+		return;
+	}
+	given = doc_text(root, "apiVersion");
+	decode_object(&d, root, kind, given ? given : decode_version_of(kind));
 }
 
 static void free_texts(char **texts, size_t n)

@@ -35,8 +35,7 @@ links_of() # COMMAND…
 	local words index
 	index=$(ip -o link show wire0 | cut -d: -f1)
 	words=$("$@" "$PROBE" links "$index" wire0 | tr '\n' ,)
-	words=${words%,}
-	echo "${words:--}"
+	echo "${words%,}" | sed 's/^$/-/'
 }
 
 # A program on a packet socket may ask that a checksum be written anywhere in its packet, by whoever sends it last: here in place of the

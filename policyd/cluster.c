@@ -36,6 +36,7 @@ void space_settle(struct cluster *c, struct space *s)
 	free(s->excess);
 	VEC_DONE(&s->locals);
 	VEC_DONE(&s->terms);
+	VEC_DONE(&s->standing);
 	free(s->name);
 	free(s);
 }
@@ -141,7 +142,7 @@ static void namespace_put(struct cluster *c, const char *name, struct object *ob
 
 	s->object = object;
 	members_move_space(c, s, former);
-	if (!former != !object || !texts_equal(mode_before, mode_now))
+	if (!former != !object || !texts_equal(mode_before, mode_now) || standing_differs(c, former, object))
 		for (size_t i = 0; i < s->locals.n; i++)
 			local_mark(c, s->locals.v[i]);
 	object_free(former);
@@ -166,17 +167,18 @@ static void pod_put(struct cluster *c, const char *ns, const char *name, struct 
 	subject_settle(c, s);
 }
 
-static struct ruling *ruling_new(struct cluster *c, struct object *object)
+struct ruling *ruling_new(struct cluster *c, struct object *object, const char *ns, const struct baseline_rule *baseline)
 {
 	struct ruling *r = mem_zalloc(sizeof(*r));
 
 	r->object = object;
+	r->baseline = baseline;
 	for (int d = 0; d < DIRECTION_COUNT; d++) {
 		for (size_t i = 0; i < object->policy.rules[d].n; i++) {
 			struct ruling_rule rule = {.rule = &object->policy.rules[d].v[i]};
 
 			for (size_t j = 0; j < rule.rule->peers.n; j++) {
-				struct term *t = term_get(c, object->ns, &rule.rule->peers.v[j]);
+				struct term *t = term_get(c, ns, &rule.rule->peers.v[j]);
 
 				if (t)
 					VEC_PUSH(&rule.terms, t);
@@ -187,7 +189,7 @@ static struct ruling *ruling_new(struct cluster *c, struct object *object)
 	return r;
 }
 
-static void ruling_free(struct cluster *c, struct ruling *r)
+void ruling_free(struct cluster *c, struct ruling *r)
 {
 	for (int d = 0; d < DIRECTION_COUNT; d++) {
 		for (size_t i = 0; i < r->rules[d].n; i++) {
@@ -197,7 +199,8 @@ static void ruling_free(struct cluster *c, struct ruling *r)
 		}
 		VEC_DONE(&r->rules[d]);
 	}
-	object_free(r->object);
+	if (!r->baseline)
+		object_free(r->object);
 	free(r);
 }
 
@@ -210,7 +213,7 @@ static bool ruling_selects(struct cluster *c, const struct ruling *r, const stru
 static void policy_put(struct cluster *c, const char *ns, const char *name, struct object *object)
 {
 	struct space *s = space_get(c, ns);
-	struct ruling *former, *now = object ? ruling_new(c, object) : NULL;
+	struct ruling *former, *now = object ? ruling_new(c, object, ns, NULL) : NULL;
 
 	HASH_FIND_STR(s->rulings, name, former);
 	for (size_t i = 0; i < s->locals.n; i++) {
@@ -242,8 +245,11 @@ static void node_put(struct cluster *c, const char *name, struct object *object)
 	if (!n && !object)
 		return;
 	c->nodes_changed = true;
+	if (object)
+		node_count(c, object, 1); /* first: what stays does not go between */
 	if (n) {
 		HASH_DEL(c->nodes, n);
+		node_count(c, n->object, -1);
 		object_free(n->object);
 		free(n);
 	}
@@ -259,8 +265,8 @@ static void put(struct cluster *c, enum object_kind kind, const char *ns, const 
 	uint64_t before = cluster_work(c);
 	struct space *s;
 
-	if (kind == KIND_NODE) {
-		node_put(c, name, object);
+	if (kind == KIND_NODE || kind == KIND_ENDPOINTS) {
+		(kind == KIND_NODE ? node_put : endpoints_put)(c, name, object);
 		return;
 	}
 	s = space_get(c, ns ? ns : name);
@@ -276,6 +282,7 @@ static void put(struct cluster *c, enum object_kind kind, const char *ns, const 
 		policy_put(c, ns, name, object);
 		break;
 	case KIND_NODE:
+	case KIND_ENDPOINTS:
 	case KIND_COUNT:
 		break;
 	}
@@ -328,6 +335,7 @@ void cluster_free(struct cluster *c)
 		return;
 	while (c->locals)
 		cluster_detach(c, c->locals->key);
+	cluster_set_baseline(c, NULL);
 	while (c->profiles)
 		cluster_forget_profile(c, c->profiles);
 	while (c->groups)
@@ -345,6 +353,7 @@ void cluster_free(struct cluster *c)
 	owners_free(c);
 	HASH_ITER (hh, c->nodes, node, next_node)
 		node_put(c, node->object->name, NULL);
+	standing_free(c);
 	HASH_ITER (hh, c->networks, network, next_network) {
 		HASH_DEL(c->networks, network);
 		free(network->name);
@@ -357,6 +366,7 @@ void cluster_free(struct cluster *c)
 	VEC_DONE(&c->selecting);
 	VEC_DONE(&c->by_address);
 	VEC_DONE(&c->workers);
+	VEC_DONE(&c->of_nodes);
 	VEC_DONE(&c->changed);
 	VEC_DONE(&c->idle_groups);
 	VEC_DONE(&c->idle_profiles);

@@ -14,6 +14,7 @@
 #define POLICYD_CLUSTER_H
 
 #include "moat/attachment.h"
+#include "policyd/baseline.h"
 #include "policyd/objects.h"
 
 struct cluster;
@@ -47,6 +48,11 @@ void cluster_set_tunnel_ports(struct cluster *c, const struct tunnel_ports *port
 const struct tunnel_ports *cluster_tunnel_ports(const struct cluster *c);
 bool cluster_take_tunnels_changed(struct cluster *c);
 void cluster_allow_loosening(struct cluster *c, enum mode mode);
+
+/* The baseline in force; NULL: none. Takes it. */
+void cluster_set_baseline(struct cluster *c, struct baseline *take);
+/* Does it name the API server, while no source tells where that is? */
+bool cluster_lacks_apiserver(const struct cluster *c);
 
 /*
  * True while the source could not read everything it holds and has no last good version of it: then an unselected pod of a

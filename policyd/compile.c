@@ -22,6 +22,9 @@
  * as many intervals as it has numbers with that protocol. For egress it is each destination's own matter: all named ports of
  * all rules make one group of endpoints, address . protocol . port.
  *
+ * The baseline's rules that are about the pod are added to those of its policies, and select nothing: without a policy the pod
+ * is unselected, and what its mode does with the rest stays.
+ *
  * What is beyond a bound allows nothing, and is told (bounds.h): a policy, a namespace, or the profile of one pod.
  * Overlapping intervals multiply: 3,000 rules of 80 bytes, each with a block and a range inside the former's, are 6,000 unions of
  * up to 3,000 blocks (seen: 20 s and 500 MB, and every other pod's changes wait).
@@ -92,7 +95,8 @@ static void want_endpoints(struct cluster *c, struct wanted *w, const struct rul
 	}
 	for (size_t i = 0; i < rule->terms.n; i++) {
 		part.term = rule->terms.v[i];
-		VEC_PUSH(&w->endpoints, part);
+		if (part.term->kind != TERM_NODES) /* a node names no ports */
+			VEC_PUSH(&w->endpoints, part);
 	}
 }
 
@@ -371,7 +375,14 @@ static char *compile_rulings(struct cluster *c, struct compile_memo *asked, cons
 	return excess;
 }
 
-bool compile_policies(struct cluster *c, const struct subject *s, struct profile *p, char **ret_excess)
+static void add_standing(struct cluster *c, const struct subject *s, enum direction d, struct ruling_list *to)
+{
+	for (size_t i = 0; i < s->space->standing.n; i++)
+		if (ruling_holds_in(s->space->standing.v[i], s->space) && selects(c, s->space->standing.v[i], d, s->object))
+			VEC_PUSH(to, s->space->standing.v[i]);
+}
+
+bool compile_policies(struct cluster *c, const struct subject *s, struct profile *p, bool open_unselected, char **ret_excess)
 {
 	struct compile_memo asked = {.named = false}, *memo = &c->memo[p->direction];
 	bool selected;
@@ -387,7 +398,10 @@ bool compile_policies(struct cluster *c, const struct subject *s, struct profile
 			*ret_excess = excess_of_policy(r->object);
 	}
 	selected = asked.rulings.n > 0;
-	if (selected && !*ret_excess && !recall(memo, &asked, p, ret_excess)) {
+	p->open = !selected && open_unselected;
+	if (!p->open)
+		add_standing(c, s, p->direction, &asked.rulings);
+	if (asked.rulings.n && !*ret_excess && !recall(memo, &asked, p, ret_excess)) {
 		*ret_excess = compile_rulings(c, &asked, &s->object->pod, p);
 		remember(memo, &asked, p, *ret_excess);
 	}

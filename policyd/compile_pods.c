@@ -53,7 +53,7 @@ static enum profile_end end_of(const struct local_pod *v, bool selected, enum de
 
 static void set_excess(struct local_pod *v, enum direction d, char *take)
 {
-	if (take && (!v->excess[d] || strcmp(take, v->excess[d]) != 0))
+	if (take && (!v->excess[d] || strcmp(take, v->excess[d])))
 		v->excess_told = false;
 	free(v->excess[d]);
 	v->excess[d] = take;
@@ -64,16 +64,14 @@ static struct profile *local_profile(struct cluster *c, const struct local *l, e
 	struct local_pod *v = l->view;
 	struct profile draft = {.direction = d};
 	bool was_open = !l->fresh && v->profile[d] && v->profile[d]->open && !v->selected[d];
+	/* else what could not be read may hold the policy that selects it */
+	bool open = v->mode == MODE_STANDARD && (!c->incomplete || was_open);
 	char *excess = NULL;
 
-	v->selected[d] = v->confirmation == POD_CONFIRMED && compile_policies(c, l->subject, &draft, &excess);
+	v->selected[d] = v->confirmation == POD_CONFIRMED && compile_policies(c, l->subject, &draft, open, &excess);
 	set_excess(v, d, excess);
 	draft.end = end_of(v, v->selected[d], deny);
-	if (v->confirmation != POD_CONFIRMED || v->selected[d] || v->mode != MODE_STANDARD)
-		return profile_get(c, &draft);
-	/* unselected, standard: what could not be read may hold the policy that selects it */
-	draft.open = !c->incomplete || was_open;
-	if (!draft.open)
+	if (v->confirmation == POD_CONFIRMED && !v->selected[d] && v->mode == MODE_STANDARD && !draft.open)
 		draft.end = END_DROP;
 	return profile_get(c, &draft);
 }
@@ -178,6 +176,7 @@ static void space_try(struct cluster *c, struct space *s)
 	if (s->excess)
 		mark_all(s);
 	free(TAKE_PTR(s->excess));
+	space_make_standing(c, s);
 	budget_begin(c, &budget, s);
 	for (size_t i = 0; i < s->locals.n && !budget.exceeded; i++)
 		if (s->locals.v[i]->dirty && s->locals.v[i]->view)

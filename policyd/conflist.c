@@ -2,13 +2,10 @@
 #include "policyd/conflist.h"
 
 #include <cjson/cJSON.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "moat/log.h"
+#include "policyd/textfile.h"
 
 void conflist_init(struct conflist *c, const char *path)
 {
@@ -20,35 +17,6 @@ void conflist_done(struct conflist *c)
 {
 	free(c->path);
 	free(c->last);
-}
-
-static char *read_text(const char *path, struct err *err)
-{
-	/* links are followed: the file is the administrator's, and may be a mounted ConfigMap's */
-	CLEAN_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	CLEAN_FREE char *text = mem_alloc(CONFLIST_BYTES_MAX + 1);
-	struct stat st;
-	ssize_t got;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		err_errno(err, errno, "conflist %s", TEXT(path));
-		return NULL;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		err_set(err, EINVAL, "conflist %s is not a regular file", TEXT(path));
-		return NULL;
-	}
-	got = read(fd, text, CONFLIST_BYTES_MAX + 1);
-	if (got < 0) {
-		err_errno(err, errno, "conflist %s", TEXT(path));
-		return NULL;
-	}
-	if (got > (ssize_t)CONFLIST_BYTES_MAX) {
-		err_set(err, EFBIG, "conflist %s is larger than %u bytes", TEXT(path), CONFLIST_BYTES_MAX);
-		return NULL;
-	}
-	text[got] = '\0';
-	return TAKE_PTR(text);
 }
 
 struct entry {
@@ -109,12 +77,13 @@ bool conflist_read(struct conflist *c, struct cluster *cluster)
 	CLEAN_FREE char *text = NULL;
 	struct entry entry = {.network = NULL};
 	struct err err;
+	size_t len;
 	cJSON *list;
 	int code;
 
 	if (!c->path)
 		return false;
-	text = read_text(c->path, &err);
+	text = textfile_read("conflist", c->path, CONFLIST_BYTES_MAX, &len, NULL, &err);
 	if (!text)
 		return fail(c, err.text);
 	if (c->last && !strcmp(text, c->last)) {

@@ -42,10 +42,7 @@ struct cluster;
 /* One request to its answer (caller deletes): ctl_requests.c. */
 struct cJSON *ctl_answer(struct daemon *d, const char *line);
 /* "explain": ctl_explain.c. */
-struct cJSON *ctl_explain(const struct cluster *c, const struct cJSON *request);
-/* Status of the source `kube`: ctl_kube.c. */
-struct kube_source;
-struct cJSON *ctl_kube_status(const struct kube_source *s);
+struct cJSON *ctl_explain(struct cluster *c, const struct cJSON *request);
 struct cJSON *ctl_refuse(const char *why);
 
 #endif

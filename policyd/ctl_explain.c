@@ -74,7 +74,7 @@ static cJSON *end_json(const struct explain_end *e)
 	return end;
 }
 
-struct cJSON *ctl_explain(const struct cluster *c, const struct cJSON *request)
+struct cJSON *ctl_explain(struct cluster *c, const struct cJSON *request)
 {
 	const cJSON *port = cJSON_GetObjectItemCaseSensitive(request, "port");
 	struct explain_query query = {0};

@@ -106,6 +106,20 @@ static cJSON *manifests_status(const struct manifest_source *s)
 	return status;
 }
 
+static cJSON *baseline_status(const struct daemon *d)
+{
+	const struct baseline_file *f = &d->baseline;
+	cJSON *status = cJSON_CreateObject();
+
+	add_text(status, "file", f->path);
+	cJSON_AddStringToObject(status, "inForce", !f->errors.n ? "this version" : f->in_force ? "the last good version" : "none");
+	cJSON_AddNumberToObject(status, "rules", (double)f->rules);
+	cJSON_AddBoolToObject(status, "apiserverUnknown", cluster_lacks_apiserver(d->cluster));
+	cJSON_AddItemToObject(status, "errors", texts_of(f->errors.v, f->errors.n));
+	cJSON_AddItemToObject(status, "warnings", texts_of(f->warnings.v, f->warnings.n));
+	return status;
+}
+
 static const char *confirmation_text(enum confirmation c)
 {
 	static const char *const texts[] = {
@@ -130,6 +144,8 @@ static const char *policy_text(const struct local_pod *pod, enum direction d)
 		return p->end == END_OBSERVE ? "observed: see excess" : "closed: see excess";
 	if (profile_is_empty(p))
 		return p->end == END_OBSERVE ? "observed" : "closed";
+	if (!pod->selected[d])
+		return p->end == END_OBSERVE ? "baseline, the rest observed" : "closed but for the baseline";
 	return p->end == END_OBSERVE ? "policy, observed" : "policy";
 }
 
@@ -245,16 +261,15 @@ static cJSON *status(struct daemon *d)
 
 	cJSON_AddBoolToObject(answer, "synced", daemon_is_synced(d));
 	add_text(answer, "node", d->node);
-	if (d->options.manifests)
-		cJSON_AddItemToObject(answer, "manifests", manifests_status(&d->manifests));
-	else
-		cJSON_AddItemToObject(answer, "kube", ctl_kube_status(&d->kube));
+	cJSON_AddItemToObject(answer, "manifests", manifests_status(&d->manifests));
 	if (d->conflist.path) {
 		cJSON *conflist = cJSON_AddObjectToObject(answer, "conflist");
 
 		add_text(conflist, "file", d->conflist.path);
 		add_text(conflist, "trouble", d->conflist.trouble[0] ? d->conflist.trouble : NULL);
 	}
+	if (d->baseline.path)
+		cJSON_AddItemToObject(answer, "baseline", baseline_status(d));
 	cJSON_AddItemToObject(answer, "kernel", kernel_status(d));
 	cJSON_AddItemToObject(answer, "podRanges", ranges_status(&d->reconcile.net.ranges));
 	cJSON_AddItemToObject(answer, "tampering", tamper_status(&d->watch));

@@ -8,10 +8,13 @@
 #include "moat/text.h"
 #include "policyd/decode_internal.h"
 
-const char *decode_version_of(enum object_kind kind)
-{
-	return kind == KIND_POLICY ? "networking.k8s.io/v1" : "v1";
-}
+static const char *const versions[KIND_COUNT] = {
+	[KIND_NAMESPACE] = "v1",
+	[KIND_NODE] = "v1",
+	[KIND_POD] = "v1",
+	[KIND_POLICY] = "networking.k8s.io/v1",
+	[KIND_ENDPOINTS] = "discovery.k8s.io/v1",
+};
 
 static void lost(struct decode *d)
 {
@@ -55,7 +58,7 @@ static bool decode_name(struct decode *d, const struct doc *metadata, const char
 static bool decode_names(struct decode *d, const struct doc *root, enum object_kind kind, const char **ret_ns,
 			 const char **ret_name)
 {
-	bool namespaced = kind == KIND_POD || kind == KIND_POLICY;
+	bool namespaced = kind == KIND_POD || kind == KIND_POLICY || kind == KIND_ENDPOINTS;
 	const struct doc *metadata = decode_field(d, root, "metadata", DOC_MAP);
 	size_t mark = decode_enter(d, "metadata");
 	bool good;
@@ -100,15 +103,29 @@ static void decode_body(struct decode *d, const struct doc *root, struct object 
 	case KIND_POLICY:
 		decode_policy(d, root, obj);
 		break;
+	case KIND_ENDPOINTS:
+		decode_endpoints(d, root, obj);
+		break;
 	case KIND_COUNT:
 		break;
 	}
 }
 
+/* Others' are not read at all: a cluster has one for each Service. */
+static bool is_wanted(const struct doc *root, enum object_kind kind)
+{
+	const struct doc *metadata = doc_get(root, "metadata"), *ns = doc_get(metadata, "namespace");
+	const struct doc *service = doc_get(doc_get(metadata, "labels"), ENDPOINTS_LABEL);
+
+	if (kind != KIND_ENDPOINTS)
+		return true;
+	return (!ns || (ns->kind == DOC_STRING && !strcmp(ns->text, ENDPOINTS_NAMESPACE))) && service && service->kind == DOC_STRING &&
+	       !strcmp(service->text, ENDPOINTS_SERVICE);
+}
+
 static void decode_object(struct decode *d, const struct doc *root, enum object_kind kind, const char *version)
 {
-	const char *expected = decode_version_of(kind);
-	const char *ns, *name;
+	const char *expected = versions[kind], *ns, *name;
 	struct object *obj;
 
 	snprintf(d->what, sizeof(d->what), "%s", object_kind_name(kind));
@@ -190,33 +207,13 @@ static void decode_value(const struct doc *root, const char *list_kind, const ch
 		return;
 	}
 	/* another API's Pod or Node is none of ours; another API's NetworkPolicy somebody relies on */
-	if (find_kind(kind, &known) && (known == KIND_POLICY || !strcmp(version, "v1")))
+	if (find_kind(kind, &known) && (known == KIND_POLICY || !strcmp(version, versions[known])) && is_wanted(root, known))
 		decode_object(&d, root, known, version);
 }
 
 void decode_document(const struct doc *root, struct decode_result *result)
 {
 	decode_value(root, NULL, NULL, result);
-}
-
-void decode_item(const struct doc *root, enum object_kind kind, struct decode_result *result)
-{
-	struct decode d = {.result = result};
-	const char *given;
-
-	snprintf(d.what, sizeof(d.what), "%s", object_kind_name(kind));
-	if (!decode_expect(&d, root, DOC_MAP)) {
-		lost(&d);
-		return;
-	}
-	given = doc_text(root, "kind");
-	if (doc_get(root, "kind") && (!given || strcmp(given, object_kind_name(kind)) != 0)) {
-		decode_error(&d, root, "is a %s", TEXT(given));
-		lost(&d);
-		return;
-	}
-	given = doc_text(root, "apiVersion");
-	decode_object(&d, root, kind, given ? given : decode_version_of(kind));
 }
 
 static void free_texts(char **texts, size_t n)

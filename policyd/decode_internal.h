@@ -49,6 +49,9 @@ size_t decode_text_bytes(const struct doc *doc);
 /* Why a policy is beyond the bounds (caller frees), or NULL. */
 char *decode_policy_excess(const struct doc *spec);
 
+/* podSelector, ingress and egress alone; isolates[] are the directions that have rules. */
+void decode_policy_rules(struct decode *d, const struct doc *map, struct policy *ret);
+
 /* The labels of an object, its metadata.labels. */
 void decode_labels(struct decode *d, const struct doc *root, struct labels *ret);
 /* map: a LabelSelector; ret stays empty on error. */
@@ -58,6 +61,7 @@ bool decode_selector(struct decode *d, const struct doc *map, struct selector *r
 void decode_policy(struct decode *d, const struct doc *root, struct object *obj);
 void decode_pod(struct decode *d, const struct doc *root, struct object *obj);
 void decode_node(struct decode *d, const struct doc *root, struct object *obj);
+void decode_endpoints(struct decode *d, const struct doc *root, struct object *obj);
 /* The tightest reading of a policy that is an error. */
 struct object *decode_closed_policy(const struct doc *root, const char *ns, const char *name);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pod and Node. What decides whom policies select (labels, identity, hostNetwork) must be readable, else the object is not
+ * Pod. What decides whom policies select (labels, identity, hostNetwork) must be readable, else the object is not
  * used: a pod that is not known is closed. Addresses, ports and times only give, so one that is unreadable is told, left
  * out, and the rest of the pod stands.
  */
@@ -271,66 +271,6 @@ void decode_pod(struct decode *d, const struct doc *root, struct object *obj)
 	decode_leave(d, mark);
 	mark = decode_enter(d, "status");
 	decode_pod_ips(d, status, pod);
-	decode_leave(d, mark);
-	d->failed = failed;
-}
-
-static void decode_node_addresses(struct decode *d, const struct doc *status, struct node *node)
-{
-	const struct doc *list = decode_field(d, status, "addresses", DOC_LIST);
-	size_t mark = decode_enter(d, "addresses");
-
-	for (size_t i = 0; list && i < list->n; i++) {
-		size_t inner = decode_enter_item(d, i);
-		const char *type = NULL;
-		const struct doc *text = NULL;
-		struct addr addr;
-		struct err err;
-
-		if (decode_expect(d, &list->items[i], DOC_MAP))
-			type = decode_string(d, &list->items[i], "type");
-		if (type && (!strcmp(type, "InternalIP") || !strcmp(type, "ExternalIP")))
-			text = decode_field(d, &list->items[i], "address", DOC_STRING);
-		decode_enter(d, "address");
-		if (text && addr_parse(text->text, &addr, &err) < 0)
-			decode_error(d, text, "%s", err.text);
-		else if (text)
-			VEC_PUSH(&node->addrs, addr);
-		decode_leave(d, inner);
-	}
-	decode_leave(d, mark);
-}
-
-static void decode_pod_cidrs(struct decode *d, const struct doc *spec, struct node *node)
-{
-	const struct doc *list = decode_field(d, spec, "podCIDRs", DOC_LIST);
-	const struct doc *single = doc_get(spec, "podCIDR");
-	bool many = list && list->n > 0;
-	size_t n = many ? list->n : single ? 1 : 0;
-	size_t mark = decode_enter(d, many ? "podCIDRs" : "podCIDR");
-
-	for (size_t i = 0; i < n; i++) {
-		size_t inner = strlen(d->path);
-		struct block block;
-
-		if (many)
-			decode_enter_item(d, i);
-		if (decode_block(d, many ? &list->items[i] : single, &block))
-			VEC_PUSH(&node->pod_cidrs, block);
-		decode_leave(d, inner);
-	}
-	decode_leave(d, mark);
-}
-
-void decode_node(struct decode *d, const struct doc *root, struct object *obj)
-{
-	bool failed = d->failed;
-	size_t mark = decode_enter(d, "status");
-
-	decode_node_addresses(d, doc_get(root, "status"), &obj->node);
-	decode_leave(d, mark);
-	mark = decode_enter(d, "spec");
-	decode_pod_cidrs(d, doc_get(root, "spec"), &obj->node);
 	decode_leave(d, mark);
 	d->failed = failed;
 }

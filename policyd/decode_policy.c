@@ -320,6 +320,15 @@ void decode_policy(struct decode *d, const struct doc *root, struct object *obj)
 	decode_leave(d, mark);
 }
 
+void decode_policy_rules(struct decode *d, const struct doc *map, struct policy *ret)
+{
+	decode_peer_selector(d, decode_field(d, map, "podSelector", DOC_MAP), "podSelector", &ret->pods);
+	for (enum direction i = INGRESS; i < DIRECTION_COUNT; i++) {
+		decode_rules(d, map, i, ret);
+		ret->isolates[i] = ret->rules[i].n > 0;
+	}
+}
+
 struct object *decode_closed_policy(const struct doc *root, const char *ns, const char *name)
 {
 	struct object *obj = object_new(KIND_POLICY, ns, name);

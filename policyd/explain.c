@@ -19,6 +19,7 @@ struct party {
 struct view {
 	const struct party *self, *peer;
 	const struct explain_query *query;
+	struct cluster *cluster;
 	enum direction direction;
 };
 
@@ -113,14 +114,14 @@ static bool rule_has_port(const struct policy_rule *rule, const struct view *v)
 	return false;
 }
 
-static bool rule_has_peer(const struct ruling_rule *rule, const struct party *peer)
+static bool rule_has_peer(const struct cluster *c, const struct ruling_rule *rule, const struct party *peer)
 {
 	if (rule->rule->any_peer)
 		return true;
 	for (size_t i = 0; i < rule->terms.n; i++) {
 		const struct term *t = rule->terms.v[i];
 
-		if (term_has_addr(t, &peer->addr))
+		if (term_has_addr(c, t, &peer->addr))
 			return true;
 		if (peer->is_peer && term_selects_space(t, peer->subject->space, peer->subject->space->object) &&
 		    selector_matches(&t->pods, &peer->pod->labels))
@@ -129,9 +130,37 @@ static bool rule_has_peer(const struct ruling_rule *rule, const struct party *pe
 	return false;
 }
 
+/* No namespace is called "the baseline". */
 static struct explain_rule name_rule(const struct ruling *r, size_t index)
 {
-	return (struct explain_rule){.policy = mem_printf("%s/%s", r->object->ns, r->object->name), .index = index};
+	return (struct explain_rule){.policy = r->baseline ? mem_printf("the baseline (%s)", r->object->name) :
+							     mem_printf("%s/%s", r->object->ns, r->object->name),
+				     .index = index};
+}
+
+static void judge_rules(const struct view *v, const struct ruling *r, struct explain_end *end)
+{
+	for (size_t i = 0; i < r->rules[v->direction].n; i++) {
+		const struct ruling_rule *rule = &r->rules[v->direction].v[i];
+
+		if (rule_has_port(rule->rule, v) && rule_has_peer(v->cluster, rule, v->peer))
+			VEC_PUSH(&end->allowing, name_rule(r, i));
+	}
+}
+
+static void judge_baseline(const struct view *v, struct explain_end *end)
+{
+	struct space *s = v->self->subject->space;
+
+	space_make_standing(v->cluster, s);
+	for (size_t i = 0; i < s->standing.n; i++) {
+		const struct ruling *r = s->standing.v[i];
+
+		if (ruling_holds_in(r, s) && selector_matches(&r->object->policy.pods, &v->self->pod->labels))
+			judge_rules(v, r, end);
+	}
+	if (!s->locals.n)
+		space_drop_standing(v->cluster, s); /* no pod here needs it; other nodes have the same baseline */
 }
 
 static void judge_policies(const struct view *v, struct explain_end *end)
@@ -144,13 +173,9 @@ static void judge_policies(const struct view *v, struct explain_end *end)
 		VEC_PUSH(&end->isolating, name_rule(r, 0));
 		if (r->object->policy.excess && !end->excess)
 			end->excess = mem_printf("NetworkPolicy %s %s", r->object->name, r->object->policy.excess);
-		for (size_t i = 0; i < r->rules[v->direction].n; i++) {
-			const struct ruling_rule *rule = &r->rules[v->direction].v[i];
-
-			if (rule_has_port(rule->rule, v) && rule_has_peer(rule, v->peer))
-				VEC_PUSH(&end->allowing, name_rule(r, i));
-		}
+		judge_rules(v, r, end);
 	}
+	judge_baseline(v, end);
 }
 
 static void set(struct explain_end *end, enum explain_verdict verdict, char *reason)
@@ -173,18 +198,21 @@ static char *join(const struct explain_end *end)
 	return text;
 }
 
-/* What the policies say when there are some. */
+/* Some rule, of a policy or of the baseline, does. */
+static void judge_allowed(const struct view *v, struct explain_end *end)
+{
+	const struct explain_rule *first = &end->allowing.v[0];
+
+	set(end, EXPLAIN_ALLOWED,
+	    mem_printf("allowed by %s, %s[%zu]%s", TEXT(first->policy), direction_name(v->direction), first->index,
+		       end->isolating.n ? "" : "; no policy selects it for that direction"));
+}
+
+/* What the policies say when there are some, and none allows. */
 static void judge_selected(const struct view *v, struct explain_end *end, const char *traffic, const char *peer)
 {
-	const struct explain_rule *first = end->allowing.n ? &end->allowing.v[0] : NULL;
-	CLEAN_FREE char *names = NULL;
+	CLEAN_FREE char *names = join(end);
 
-	if (first) {
-		set(end, EXPLAIN_ALLOWED,
-		    mem_printf("allowed by %s, %s[%zu]", TEXT(first->policy), direction_name(v->direction), first->index));
-		return;
-	}
-	names = join(end);
 	if (end->attached && end->mode == MODE_AUDIT)
 		set(end, EXPLAIN_OBSERVED,
 		    mem_printf("isolated by %s; none allows %s %s %s; mode audit lets it through and tells", names, traffic,
@@ -294,18 +322,20 @@ static void judge(const struct view *v, struct explain_end *end, const char *tra
 	judge_policies(v, end);
 	if (judge_excess(v, end))
 		return;
-	if (end->isolating.n)
+	if (end->allowing.n)
+		judge_allowed(v, end);
+	else if (end->isolating.n)
 		judge_selected(v, end, traffic, peer);
 	else
 		judge_unselected(v, end);
 }
 
-void explain(const struct cluster *c, const struct explain_query *query, struct explain_result *ret)
+void explain(struct cluster *c, const struct explain_query *query, struct explain_result *ret)
 {
 	struct party source = look_up(c, &query->source, only_family(c, &query->destination));
 	struct party destination = look_up(c, &query->destination, source.addr.family);
-	struct view out = {.self = &source, .peer = &destination, .query = query, .direction = EGRESS};
-	struct view in = {.self = &destination, .peer = &source, .query = query, .direction = INGRESS};
+	struct view out = {.self = &source, .peer = &destination, .query = query, .cluster = c, .direction = EGRESS};
+	struct view in = {.self = &destination, .peer = &source, .query = query, .cluster = c, .direction = INGRESS};
 	const char *protocol = protocol_name(query->protocol);
 
 	memset(ret, 0, sizeof(*ret));

@@ -52,8 +52,8 @@ struct explain_result {
 	enum explain_verdict verdict; /* the stricter of the two: EXPLAIN_ALLOWED when neither has a say */
 };
 
-/* Asks a cluster that is compiled (cluster_compile). Always fills ret; explain_result_done releases it. */
-void explain(const struct cluster *c, const struct explain_query *query, struct explain_result *ret);
+/* Asks a cluster that is compiled (cluster_compile), and leaves it as it is. Always fills ret; explain_result_done releases it. */
+void explain(struct cluster *c, const struct explain_query *query, struct explain_result *ret);
 void explain_result_done(struct explain_result *r);
 
 const char *explain_verdict_name(enum explain_verdict v); /* "allowed", "denied", … */

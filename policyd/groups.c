@@ -178,8 +178,17 @@ void members_count(struct cluster *c, const struct subject *s, const struct obje
 	}
 	for (size_t i = 0; i < c->by_address.n; i++)
 		for (size_t j = 0; j < addrs->n; j++)
-			if (term_has_addr(c->by_address.v[i], &addrs->v[j]))
+			if (term_has_addr(c, c->by_address.v[i], &addrs->v[j]))
 				term_count(c, c->by_address.v[i], object, &addrs->v[j], delta);
+}
+
+void members_count_node(struct cluster *c, const struct addr *addr, int delta)
+{
+	struct member key = {.addr = *addr};
+
+	for (size_t i = 0; i < c->of_nodes.n; i++)
+		for (size_t j = 0; j < c->of_nodes.v[i]->users.n; j++)
+			group_count(c, c->of_nodes.v[i]->users.v[j]->group, &key, delta);
 }
 
 /* The Namespace of s changed from former (NULL: unknown) to s->object: only terms that it enters or leaves walk its pods. */
@@ -209,7 +218,7 @@ static void fill_from_subject(struct cluster *c, const struct part *p, const str
 	if (by_pod && !selector_matches(&p->term->pods, &s->object->pod.labels))
 		return;
 	for (size_t i = 0; i < s->addrs.n; i++)
-		if (by_pod || term_has_addr(p->term, &s->addrs.v[i]))
+		if (by_pod || term_has_addr(c, p->term, &s->addrs.v[i]))
 			part_count(c, p, s->object, &s->addrs.v[i], 1);
 }
 
@@ -223,6 +232,15 @@ static void fill(struct cluster *c, const struct part *p)
 				fill_from_subject(c, p, pod);
 		if (p->term->fixed)
 			break;
+	}
+}
+
+static void fill_nodes(struct cluster *c, const struct part *p)
+{
+	for (const struct node_addr *n = c->node_addrs; n; n = n->hh.next) {
+		struct member key = {.addr = n->addr};
+
+		group_count(c, p->group, &key, 1);
 	}
 }
 
@@ -268,6 +286,8 @@ static struct group *group_new(struct cluster *c, enum group_kind kind, struct p
 		term_use(c, p);
 		if (p->term->kind == TERM_PODS || kind == GROUP_ENDPOINTS)
 			fill(c, p);
+		else if (p->term->kind == TERM_NODES)
+			fill_nodes(c, p);
 	}
 	c->handled += WORK_OF_UNION + g->state->parts.n + g->ranges.n + group_size(g);
 	return g;
@@ -331,8 +351,6 @@ struct group *cluster_every_pod(struct cluster *c)
 	VEC_PUSH(&parts, part);
 	g = group_get(c, GROUP_ADDRS, &parts); /* has references to its terms of its own */
 	term_put(c, part.term);
-	if (!g)
-		abort(); /* asked for while pods were compiled: a budget is in force then */
 	g->refs++;
 	return g;
 }

@@ -12,7 +12,7 @@ void local_mark(struct cluster *c, struct local *l)
 	VEC_PUSH(&c->dirty, l);
 }
 
-static void mark_all(struct cluster *c)
+void local_mark_all(struct cluster *c)
 {
 	for (struct local *l = c->locals; l; l = l->hh.next)
 		local_mark(c, l);
@@ -57,10 +57,13 @@ static struct subject *subject_of(struct cluster *c, const struct local *l)
 	return subject_get(c, space_get(c, ""), l->key);
 }
 
-static void local_leave(struct local *l)
+/* The subject stays until it is settled, and its space with it. */
+static void local_leave(struct cluster *c, struct local *l)
 {
 	local_unlist(&l->subject->locals, l);
 	local_unlist(&l->subject->space->locals, l);
+	if (!l->subject->space->locals.n)
+		space_drop_standing(c, l->subject->space);
 }
 
 void cluster_attach(struct cluster *c, const struct attachment *a)
@@ -75,7 +78,7 @@ void cluster_attach(struct cluster *c, const struct attachment *a)
 		free(key);
 		left = l->subject;
 		former = l->attachment;
-		local_leave(l);
+		local_leave(c, l);
 	} else {
 		l = mem_zalloc(sizeof(*l));
 		l->key = key;
@@ -117,7 +120,7 @@ static void detach(struct cluster *c, const char *key, bool ended)
 	s = l->subject;
 	if (subject_is(s, l->attachment, &by_name))
 		s->ended = ended;
-	local_leave(l);
+	local_leave(c, l);
 	try_again(c, s->space);
 	local_unlist(&c->dirty, l);
 	HASH_DEL(c->locals, l);
@@ -153,7 +156,7 @@ void cluster_set_network_mode(struct cluster *c, const char *network, enum mode 
 	}
 	n->mode = mode;
 	n->deny = deny;
-	mark_all(c);
+	local_mark_all(c);
 }
 
 void cluster_set_tunnel_ports(struct cluster *c, const struct tunnel_ports *ports)
@@ -185,7 +188,7 @@ bool cluster_take_tunnels_changed(struct cluster *c)
 void cluster_allow_loosening(struct cluster *c, enum mode mode)
 {
 	c->loosening[mode] = true;
-	mark_all(c);
+	local_mark_all(c);
 }
 
 void cluster_set_incomplete(struct cluster *c, bool incomplete)
@@ -193,7 +196,7 @@ void cluster_set_incomplete(struct cluster *c, bool incomplete)
 	if (c->incomplete == incomplete)
 		return;
 	c->incomplete = incomplete;
-	mark_all(c);
+	local_mark_all(c);
 }
 
 struct local_pod *cluster_local_pods(struct cluster *c)

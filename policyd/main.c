@@ -10,13 +10,12 @@
 
 static int usage(FILE *out)
 {
-	fputs("Usage: moat-policyd run [--kubeconfig FILE | --manifests DIR] [--conflist FILE]\n"
-	      "                        [--node NAME] [--pod-ranges CIDR]... [--labels-may-loosen-to MODE]...\n"
+	fputs("Usage: moat-policyd run --manifests DIR [--conflist FILE] [--baseline FILE] [--node NAME]\n"
+	      "                        [--pod-ranges CIDR]... [--labels-may-loosen-to MODE]...\n"
 	      "\n"
-	      "  --kubeconfig FILE             follow the API server of FILE; without it, and in a pod, the\n"
-	      "                                one that the pod's service account is for\n"
 	      "  --manifests DIR               follow the YAML and JSON files of DIR\n"
 	      "  --conflist FILE               follow mode, deny and tunnelPorts of its moat entry\n"
+	      "  --baseline FILE               follow what FILE allows the pods of every namespace\n"
 	      "  --node NAME                   name of this node in the API, instead of NODE_NAME of the\n"
 	      "                                environment or the host's name in lower case\n"
 	      "  --pod-ranges CIDR             where this node's pods have their addresses, instead of the\n"
@@ -55,9 +54,9 @@ static bool parse_range_option(struct daemon_options *options, const char *text)
 static bool parse(int argc, char **argv, struct daemon_options *ret)
 {
 	static const struct option long_options[] = {
-		{"kubeconfig", required_argument, NULL, 'k'},
 		{"manifests", required_argument, NULL, 'm'},
 		{"conflist", required_argument, NULL, 'c'},
+		{"baseline", required_argument, NULL, 'b'},
 		{"node", required_argument, NULL, 'n'},
 		{"pod-ranges", required_argument, NULL, 'r'},
 		{"labels-may-loosen-to", required_argument, NULL, 'l'},
@@ -68,22 +67,16 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (option == 'm')
 			ret->manifests = optarg;
-		else if (option == 'k')
-			ret->kubeconfig = optarg;
 		else if (option == 'c')
 			ret->conflist = optarg;
+		else if (option == 'b')
+			ret->baseline = optarg;
 		else if (option == 'n')
 			ret->node = optarg;
 		else if (option == 'r' ? !parse_range_option(ret, optarg) : option != 'l' || !parse_mode_option(ret, optarg))
 			return false;
 	}
-	if (optind + 1 != argc || strcmp(argv[optind], "run") != 0 || (ret->manifests && ret->kubeconfig))
-		return false;
-	if (!ret->manifests && !ret->kubeconfig && !kube_config_is_in_pod()) {
-		fputs("moat-policyd: not in a pod with a service account: give --kubeconfig FILE or --manifests DIR\n\n", stderr);
-		return false;
-	}
-	return true;
+	return ret->manifests && optind + 1 == argc && !strcmp(argv[optind], "run");
 }
 
 int main(int argc, char **argv)

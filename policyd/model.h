@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of struct cluster: private to cluster.c, claims.c, terms.c, groups.c, profiles.c, budget.c, compile.c,
- * compile_pods.c, escapes.c and explain.c.
+ * compile_pods.c, escapes.c and explain.c,
+ * standing.c.
  *
  *   cluster ── space (a namespace) ── subject (a pod: object, attachments, address claims)
  *                                  ── ruling (a policy: object and the terms of its rules)
@@ -12,6 +13,7 @@
 #ifndef POLICYD_MODEL_H
 #define POLICYD_MODEL_H
 
+#include "policyd/baseline.h"
 #include "policyd/compile.h"
 
 #define MODE_LABEL "moat.cni/mode" /* of a Namespace */
@@ -20,7 +22,7 @@ struct subject;
 struct space;
 
 /* A peer in canonical form, shared by all rules that name it. */
-enum term_kind { TERM_PODS, TERM_BLOCK, TERM_ANY };
+enum term_kind { TERM_PODS, TERM_BLOCK, TERM_ANY, TERM_NODES };
 
 struct term {
 	char *text; /* canonical, and the key */
@@ -31,7 +33,7 @@ struct term {
 	struct block block;
 	VEC(struct block) excepts;
 	unsigned refs;           /* rules and parts */
-	VEC(struct part *) users; /* parts whose members depend on pods */
+	VEC(struct part *) users; /* parts whose members depend on pods, or nodes */
 	size_t index;            /* in its index list, while it has users */
 	UT_hash_handle hh;
 };
@@ -138,7 +140,8 @@ struct ruling_rule {
 };
 
 struct ruling {
-	struct object *object;
+	struct object *object; /* owned, if it is a policy */
+	const struct baseline_rule *baseline; /* else whose it is */
 	VEC(struct ruling_rule) rules[DIRECTION_COUNT];
 	UT_hash_handle hh;
 };
@@ -152,12 +155,26 @@ struct space {
 	struct subject *subjects;
 	struct ruling *rulings;
 	struct local_list locals;
+	VEC(struct ruling *) standing; /* the baseline, as if it stood here; made when a local pod needs it */
+	bool has_standing;
 	struct term_list terms; /* fixed to it, in use by groups */
 	unsigned term_refs;     /* interned terms fixed to it */
 	UT_hash_handle hh;
 };
 
 struct node_state {
+	struct object *object;
+	UT_hash_handle hh;
+};
+
+/* An address of nodes, for TERM_NODES. */
+struct node_addr {
+	struct addr addr;
+	unsigned refs; /* nodes that have it */
+	UT_hash_handle hh;
+};
+
+struct slice_state {
 	struct object *object;
 	UT_hash_handle hh;
 };
@@ -203,6 +220,10 @@ struct cluster {
 	struct compile_memo memo[DIRECTION_COUNT]; /* likewise */
 	struct node_state *nodes;
 	bool nodes_changed;
+	struct node_addr *node_addrs;
+	struct slice_state *slices;
+	struct baseline *baseline;      /* NULL: none */
+	struct baseline_rule apiserver; /* what slices say of it; policy NULL: nothing yet */
 	struct owner *owners;
 	size_t doubled;
 	struct local *locals;
@@ -211,6 +232,7 @@ struct cluster {
 	struct term *terms;
 	struct term_list selecting;  /* terms in use with a namespaceSelector */
 	struct term_list by_address; /* blocks and "anyone" in use by endpoints */
+	struct term_list of_nodes;   /* the nodes, if they are in use */
 	struct group *groups;
 	struct group_list changed;
 	struct group_list idle_groups; /* that had no reference at some moment since they were taken */
@@ -239,8 +261,23 @@ void subject_settle(struct cluster *c, struct subject *s);
 struct subject *subject_find(const struct cluster *c, const char *ns, const char *name);
 bool subject_is(const struct subject *s, const struct attachment *a, bool *ret_by_name_only);
 
+struct ruling *ruling_new(struct cluster *c, struct object *object, const char *ns, const struct baseline_rule *baseline);
+void ruling_free(struct cluster *c, struct ruling *r); /* and a policy's object */
+
 /* locals.c */
 void local_mark(struct cluster *c, struct local *l);
+void local_mark_all(struct cluster *c);
+
+/* standing.c */
+void space_make_standing(struct cluster *c, struct space *s);
+void space_drop_standing(struct cluster *c, struct space *s);
+/* Do other baseline rules than before hold in a namespace whose Namespace was `former` (NULL: not known)? */
+bool standing_differs(const struct cluster *c, const struct object *former, const struct object *now);
+bool ruling_holds_in(const struct ruling *r, const struct space *s);
+void endpoints_put(struct cluster *c, const char *name, struct object *object);
+void node_count(struct cluster *c, const struct object *node, int delta); /* node NULL: nothing */
+bool cluster_is_node(const struct cluster *c, const struct addr *addr);
+void standing_free(struct cluster *c);
 
 /* claims.c: after a change of s' object (former: what it was, may be NULL or the same) or attachments. */
 void subject_update(struct cluster *c, struct subject *s, const struct object *former);
@@ -259,7 +296,7 @@ void term_ref(struct term *t);
 void term_use(struct cluster *c, struct part *p);
 void term_unuse(struct cluster *c, struct part *p);
 bool term_selects_space(const struct term *t, const struct space *s, const struct object *space_object);
-bool term_has_addr(const struct term *t, const struct addr *addr); /* TERM_BLOCK, TERM_ANY */
+bool term_has_addr(const struct cluster *c, const struct term *t, const struct addr *addr); /* all but TERM_PODS */
 
 /* groups.c */
 struct group *group_get(struct cluster *c, enum group_kind kind, struct part_list *parts); /* takes parts' memory; no reference; NULL: beyond the budget */
@@ -267,6 +304,8 @@ bool parts_are_everyone(const struct part_list *parts);
 /* What the pod of s, as `object`, is at addrs: 1 adds it to the groups that select it, -1 takes it away. */
 void members_count(struct cluster *c, const struct subject *s, const struct object *object, const struct addr_list *addrs,
 		   int delta);
+/* An address of the nodes comes (1) or goes (-1). */
+void members_count_node(struct cluster *c, const struct addr *addr, int delta);
 void members_move_space(struct cluster *c, struct space *s, const struct object *former);
 bool group_has(const struct group *g, const struct member *m);
 void group_free(struct cluster *c, struct group *g);
@@ -280,10 +319,11 @@ void budget_take_profile(struct cluster *c, struct profile *p);
 
 /* compile.c */
 /*
- * Fills p with what the policies that select the pod of s allow; returns whether there are any. ret_excess: the bound beyond which that is
+ * Fills p with what the policies that select the pod of s, and the baseline, allow; returns whether there are such policies. open_unselected:
+ * without one everything is allowed. ret_excess: the bound beyond which that is
  * nothing (caller frees), or NULL.
  */
-bool compile_policies(struct cluster *c, const struct subject *s, struct profile *p, char **ret_excess);
+bool compile_policies(struct cluster *c, const struct subject *s, struct profile *p, bool open_unselected, char **ret_excess);
 
 void compile_forget(struct cluster *c); /* the memo, at the end of a namespace */
 

@@ -63,6 +63,10 @@ void object_free(struct object *obj)
 		policy_drop_rules(&obj->policy, INGRESS);
 		policy_drop_rules(&obj->policy, EGRESS);
 		break;
+	case KIND_ENDPOINTS:
+		VEC_DONE(&obj->endpoints.addrs);
+		VEC_DONE(&obj->endpoints.ports);
+		break;
 	case KIND_COUNT:
 		break;
 	}
@@ -74,7 +78,7 @@ void object_free(struct object *obj)
 
 const char *object_kind_name(enum object_kind kind)
 {
-	static const char *const names[KIND_COUNT] = {"Namespace", "Node", "Pod", "NetworkPolicy"};
+	static const char *const names[KIND_COUNT] = {"Namespace", "Node", "Pod", "NetworkPolicy", "EndpointSlice"};
 
 	return names[kind];
 }

@@ -11,7 +11,16 @@
 #include "moat/mode.h"
 #include "policyd/selector.h"
 
-enum object_kind { KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_POLICY, KIND_COUNT };
+/*
+ * KIND_ENDPOINTS: EndpointSlices of Service default/kubernetes, and no others: where the API server is (baseline.h). A source that can
+ * ask asks for these alone: discovery.k8s.io/v1, namespace default, labelSelector ENDPOINTS_SELECTOR.
+ */
+enum object_kind { KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_POLICY, KIND_ENDPOINTS, KIND_COUNT };
+
+#define ENDPOINTS_NAMESPACE "default"
+#define ENDPOINTS_LABEL "kubernetes.io/service-name"
+#define ENDPOINTS_SERVICE "kubernetes"
+#define ENDPOINTS_SELECTOR ENDPOINTS_LABEL "=" ENDPOINTS_SERVICE
 
 /* A named port of a container (containers[].ports[], and of init containers with restartPolicy: Always). */
 struct named_port {
@@ -37,8 +46,13 @@ struct namespace {
 };
 
 struct node {
-	VEC(struct addr) addrs;     /* status.addresses InternalIP, ExternalIP */
+	VEC(struct addr) addrs;     /* status.addresses InternalIP, ExternalIP, and flannel's annotations public-ip, public-ipv6 */
 	VEC(struct block) pod_cidrs; /* spec.podCIDRs, else spec.podCIDR */
+};
+
+struct endpoints {
+	VEC(struct addr) addrs;  /* of endpoints that are not said to be unready */
+	VEC(uint16_t) ports;     /* TCP, host order */
 };
 
 /* One element of ports: of a rule. Absent protocol is TCP; an absent port is 0…65535 of the protocol. */
@@ -52,6 +66,7 @@ enum peer_kind {
 	PEER_NOTHING, /* an element in which nothing is understood: allows nobody */
 	PEER_PODS,
 	PEER_BLOCK,
+	PEER_NODES, /* every node, by all its addresses: of a baseline, no policy can say it */
 };
 
 struct policy_peer {
@@ -88,6 +103,7 @@ struct object {
 		struct node node;
 		struct pod pod;
 		struct policy policy;
+		struct endpoints endpoints;
 	};
 };
 

@@ -141,6 +141,8 @@ void program_change_member(struct txn *t, const struct group *g, const struct ep
 	struct name name = member_set_name(g, f, epoch);
 	struct set_spec set = member_set(g, f, &name);
 
+	if (!epoch->family[f]) /* a node's: no pod could hear it */
+		return;
 	if (change->added)
 		txn_add_element(t, &set, member_key(g, &change->member), NULL);
 	else

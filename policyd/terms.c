@@ -98,6 +98,11 @@ struct term *term_get(struct cluster *c, const char *ns, const struct policy_pee
 	if (peer->kind == PEER_NOTHING)
 		return NULL;
 	t = mem_zalloc(sizeof(*t));
+	if (peer->kind == PEER_NODES) {
+		t->kind = TERM_NODES;
+		t->text = mem_strdup("nodes");
+		return intern(c, t);
+	}
 	if (peer->kind == PEER_BLOCK) {
 		t->kind = TERM_BLOCK;
 		t->block = peer->block;
@@ -145,22 +150,24 @@ void term_put(struct cluster *c, struct term *t)
 
 static struct term_list *index_of(struct cluster *c, struct term *t)
 {
+	if (t->kind == TERM_NODES)
+		return &c->of_nodes;
 	if (t->kind != TERM_PODS)
 		return &c->by_address;
 	return t->fixed ? &t->fixed->terms : &c->selecting;
 }
 
 /* Blocks are ranges of a group of addresses, whoever has them; only named ports ask which pod is behind one. */
-static bool depends_on_pods(const struct part *p)
+static bool has_members(const struct part *p)
 {
-	return p->term->kind == TERM_PODS || p->group->kind == GROUP_ENDPOINTS;
+	return p->term->kind == TERM_PODS || p->term->kind == TERM_NODES || p->group->kind == GROUP_ENDPOINTS;
 }
 
 void term_use(struct cluster *c, struct part *p)
 {
 	struct term *t = p->term;
 
-	if (!depends_on_pods(p))
+	if (!has_members(p))
 		return;
 	if (!t->users.n) {
 		struct term_list *list = index_of(c, t);
@@ -198,10 +205,12 @@ bool term_selects_space(const struct term *t, const struct space *s, const struc
 	return space_object && selector_matches(&t->namespaces, &space_object->namespace.labels);
 }
 
-bool term_has_addr(const struct term *t, const struct addr *addr)
+bool term_has_addr(const struct cluster *c, const struct term *t, const struct addr *addr)
 {
 	if (t->kind == TERM_ANY)
 		return true;
+	if (t->kind == TERM_NODES)
+		return cluster_is_node(c, addr);
 	if (t->kind != TERM_BLOCK || !addr_in_block(addr, &t->block))
 		return false;
 	for (size_t i = 0; i < t->excepts.n; i++)

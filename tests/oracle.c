@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/oracle.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 static bool matches(const struct selector *s, const struct labels *labels)
@@ -129,8 +130,23 @@ bool oracle_selected(const struct world *w, const struct object *pod, enum direc
 	return false;
 }
 
-static bool peer_is(const struct world *w, const struct object *policy, const struct policy_peer *peer,
-		    const struct addr *addr)
+static bool node_is(const struct world *w, const struct addr *addr)
+{
+	for (size_t i = 0; i < w->objects.n; i++) {
+		const struct object *o = w->objects.v[i];
+
+		for (size_t k = 0; o->kind == KIND_NODE && k < o->node.addrs.n; k++)
+			if (addr_equal(&o->node.addrs.v[k], addr))
+				return true;
+		for (size_t k = 0; o->kind == KIND_NODE && k < o->node.pod_cidrs.n; k++)
+			if (addr_equal(&o->node.pod_cidrs.v[k].base, addr))
+				return true;
+	}
+	return false;
+}
+
+/* own: the namespace that a peer without namespaceSelector means. */
+static bool peer_is(const struct world *w, const char *own, const struct policy_peer *peer, const struct addr *addr)
 {
 	const struct object *pod = oracle_pod_at(w, addr), *ns;
 
@@ -140,10 +156,12 @@ static bool peer_is(const struct world *w, const struct object *policy, const st
 				return false;
 		return addr_in_block(addr, &peer->block);
 	}
+	if (peer->kind == PEER_NODES)
+		return node_is(w, addr);
 	if (peer->kind != PEER_PODS || !pod || !matches(&peer->pods, &pod->pod.labels))
 		return false;
 	if (!peer->any_namespace_selector)
-		return !strcmp(pod->ns, policy->ns);
+		return !strcmp(pod->ns, own);
 	ns = oracle_namespace(w, pod->ns);
 	return ns && matches(&peer->namespaces, &ns->namespace.labels);
 }
@@ -161,25 +179,60 @@ static bool port_is(const struct policy_port *port, const struct object *destina
 	return false;
 }
 
-bool oracle_allows(const struct world *w, const struct object *pod, enum direction d, const struct addr *peer,
-		   uint8_t protocol, uint16_t port)
+static bool rules_allow(const struct world *w, const struct policy *policy, const struct object *pod, enum direction d,
+			const struct addr *peer, uint8_t protocol, uint16_t port)
 {
 	const struct object *destination = d == INGRESS ? pod : oracle_pod_at(w, peer);
 
+	for (size_t j = 0; j < policy->rules[d].n; j++) {
+		const struct policy_rule *rule = &policy->rules[d].v[j];
+		bool peers = rule->any_peer, ports = rule->any_port;
+
+		for (size_t k = 0; k < rule->peers.n && !peers; k++)
+			peers = peer_is(w, pod->ns, &rule->peers.v[k], peer);
+		for (size_t k = 0; k < rule->ports.n && !ports; k++)
+			ports = port_is(&rule->ports.v[k], destination, protocol, port);
+		if (peers && ports)
+			return true;
+	}
+	return false;
+}
+
+bool oracle_allows(const struct world *w, const struct object *pod, enum direction d, const struct addr *peer,
+		   uint8_t protocol, uint16_t port)
+{
+	for (size_t i = 0; i < w->objects.n; i++)
+		if (selects(w->objects.v[i], pod, d) && rules_allow(w, &w->objects.v[i]->policy, pod, d, peer, protocol, port))
+			return true;
+	return false;
+}
+
+static bool is_apiserver(const struct world *w, const struct addr *addr, uint8_t protocol, uint16_t port)
+{
 	for (size_t i = 0; i < w->objects.n; i++) {
-		const struct object *policy = w->objects.v[i];
+		const struct object *o = w->objects.v[i];
 
-		for (size_t j = 0; selects(policy, pod, d) && j < policy->policy.rules[d].n; j++) {
-			const struct policy_rule *rule = &policy->policy.rules[d].v[j];
-			bool peers = rule->any_peer, ports = rule->any_port;
+		for (size_t j = 0; o->kind == KIND_ENDPOINTS && j < o->endpoints.addrs.n; j++)
+			for (size_t k = 0; k < o->endpoints.ports.n; k++)
+				if (protocol == IPPROTO_TCP && addr_equal(&o->endpoints.addrs.v[j], addr) && o->endpoints.ports.v[k] == port)
+					return true;
+	}
+	return false;
+}
 
-			for (size_t k = 0; k < rule->peers.n && !peers; k++)
-				peers = peer_is(w, policy, &rule->peers.v[k], peer);
-			for (size_t k = 0; k < rule->ports.n && !ports; k++)
-				ports = port_is(&rule->ports.v[k], destination, protocol, port);
-			if (peers && ports)
-				return true;
-		}
+static bool baseline_allows(const struct world *w, const struct object *pod, enum direction d, const struct addr *peer, uint8_t protocol,
+			    uint16_t port)
+{
+	const struct object *ns = oracle_namespace(w, pod->ns);
+
+	if (w->baseline && w->baseline->apiserver && d == EGRESS && is_apiserver(w, peer, protocol, port))
+		return true;
+	for (size_t i = 0; w->baseline && i < w->baseline->rules.n; i++) {
+		const struct baseline_rule *rule = &w->baseline->rules.v[i];
+
+		if (matches(&rule->namespaces, &ns->namespace.labels) && matches(&rule->policy->policy.pods, &pod->pod.labels) &&
+		    rules_allow(w, &rule->policy->policy, pod, d, peer, protocol, port))
+			return true;
 	}
 	return false;
 }
@@ -204,6 +257,8 @@ bool oracle_expects(const struct world *w, const struct local_pod *p, enum direc
 
 	if (!pod || !oracle_namespace(w, pod->ns))
 		return false;
+	if (baseline_allows(w, pod, d, peer, protocol, port))
+		return true;
 	if (!oracle_selected(w, pod, d))
 		return mode_of(w, p->attachment) == MODE_STANDARD;
 	return oracle_allows(w, pod, d, peer, protocol, port);

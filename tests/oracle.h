@@ -11,6 +11,7 @@
 struct world {
 	VEC(struct object *) objects;
 	VEC(struct attachment *) attachments;
+	struct baseline *baseline; /* NULL: none */
 };
 
 /* The Pod that an attachment was made for; NULL: not known. */

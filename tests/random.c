@@ -143,16 +143,66 @@ static void random_policy(struct object *o)
 	}
 }
 
+static void random_node(struct node *node)
+{
+	for (unsigned n = random_below(3); n > 0; n--)
+		VEC_PUSH(&node->addrs, build_addr(RANDOM_OF(random_addresses)));
+	if (random_below(2))
+		VEC_PUSH(&node->pod_cidrs, build_block(RANDOM_OF(blocks)));
+}
+
+static void random_endpoints(struct endpoints *e)
+{
+	for (unsigned n = random_below(3); n > 0; n--)
+		VEC_PUSH(&e->addrs, build_addr(RANDOM_OF(random_addresses)));
+	if (random_below(4))
+		VEC_PUSH(&e->ports, 443);
+}
+
+static void random_baseline_rule(struct baseline *b)
+{
+	struct baseline_rule rule = {.policy = object_new(KIND_POLICY, NULL, "rule")};
+	enum direction d = (enum direction)random_below(2);
+	struct policy *policy = &rule.policy->policy;
+
+	if (random_below(2))
+		random_selector(&rule.namespaces);
+	if (random_below(2))
+		random_selector(&policy->pods);
+	policy->isolates[d] = true;
+	random_rule(build_rule(rule.policy, d));
+	if (policy->rules[d].v[0].peers.n && d == INGRESS && random_below(2))
+		VEC_PUSH(&policy->rules[d].v[0].peers, ((struct policy_peer){.kind = PEER_NODES}));
+	VEC_PUSH(&b->rules, rule);
+}
+
+static struct baseline *random_baseline(void)
+{
+	struct baseline *b = mem_zalloc(sizeof(*b));
+
+	b->apiserver = random_below(2);
+	for (unsigned n = random_below(3); n > 0; n--)
+		random_baseline_rule(b);
+	return b;
+}
+
 static struct object *random_object(void)
 {
 	static const char *const uids[] = {NULL, "u1", "u2"};
-	static const enum object_kind kinds[] = {KIND_NAMESPACE, KIND_POD, KIND_POD, KIND_POD, KIND_POLICY, KIND_POLICY};
+	static const enum object_kind kinds[] = {KIND_NAMESPACE, KIND_POD, KIND_POD, KIND_POD, KIND_POD, KIND_POLICY, KIND_POLICY, KIND_NODE,
+						 KIND_ENDPOINTS};
 	enum object_kind kind = RANDOM_OF(kinds);
 	struct object *o;
 
 	if (kind == KIND_NAMESPACE) {
 		o = build_namespace(RANDOM_OF(spaces), NULL);
 		random_labels(&o->namespace.labels);
+	} else if (kind == KIND_NODE) {
+		o = object_new(kind, NULL, RANDOM_OF(pods));
+		random_node(&o->node);
+	} else if (kind == KIND_ENDPOINTS) {
+		o = object_new(kind, ENDPOINTS_NAMESPACE, RANDOM_OF(pods));
+		random_endpoints(&o->endpoints);
 	} else {
 		o = object_new(kind, RANDOM_OF(spaces), RANDOM_OF(pods));
 		if (kind == KIND_POD)
@@ -217,11 +267,25 @@ void random_world_done(struct world *w)
 		attachment_free(w->attachments.v[i]);
 	VEC_DONE(&w->objects);
 	VEC_DONE(&w->attachments);
+	baseline_free(w->baseline);
+}
+
+/* The cluster takes one, the world has its twin. */
+static void change_baseline(struct world *w, struct cluster *c)
+{
+	struct source before = source;
+
+	baseline_free(w->baseline);
+	w->baseline = random_below(4) ? random_baseline() : NULL;
+	source = before;
+	cluster_set_baseline(c, random_below(4) ? random_baseline() : NULL);
 }
 
 void random_change(struct world *w, struct cluster *c, uint64_t *created)
 {
-	if (random_below(4) == 0) {
+	if (random_below(16) == 0) {
+		change_baseline(w, c);
+	} else if (random_below(4) == 0) {
 		struct attachment *a = random_attachment(++*created);
 		CLEAN_FREE char *key = attachment_key(a);
 

@@ -41,8 +41,8 @@ static void check_samples(const struct world *w, struct cluster *c)
 
 			/* a ck_assert that holds is a write to Check's pipe */
 			if (profile_allows(p->profile[d], &peer, protocol, port) != oracle_expects(w, p, d, &peer, protocol, port))
-				ck_abort_msg("%s of %s, peer %s, protocol %u port %u", direction_name(d), p->key,
-					     addr_text(&peer, text), protocol, port);
+				ck_abort_msg("%s of %s, peer %s, protocol %u port %u: compiled %d", direction_name(d), p->key,
+					     addr_text(&peer, text), protocol, port, profile_allows(p->profile[d], &peer, protocol, port));
 		}
 	}
 }
@@ -191,6 +191,7 @@ static void check_scratch(struct world *w, struct cluster *c)
 	for (size_t i = 0; i < w->objects.n; i++)
 		cluster_upsert(scratch, w->objects.v[i]);
 	w->objects.n = 0; /* taken */
+	cluster_set_baseline(scratch, TAKE_PTR(w->baseline));
 	compile(scratch);
 	for (struct local_pod *p = cluster_local_pods(c), *q; p; p = p->hh.next) {
 		HASH_FIND_STR(cluster_local_pods(scratch), p->key, q);

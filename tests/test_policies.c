@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policy cases as data: tests/policies/NN-name/{in.yaml,expected}. Every pod of in.yaml with spec.nodeName "node" is attached
+ * Policy cases as data: tests/policies/NN-name/{in.yaml,baseline.yaml,expected}, without a baseline in most. Every pod of in.yaml with spec.nodeName "node" is attached
  * here with its status' addresses, in strict mode; others are peers elsewhere. Lines of expected:
  *
  *	allow <from> -> <to> <protocol>[/<port>]    from, to: namespace/pod or an address; every end that is attached here
@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "policyd/decode.h"
 #include "policyd/explain.h"
@@ -216,14 +217,46 @@ static void check_expected(const char *path, size_t errors)
 	ck_assert_msg(errors == wanted, "%s: %zu errors", now.path, errors);
 }
 
+/* Returns how many errors there were: then none is in force. */
+static size_t load_baseline(const char *path)
+{
+	struct decode_result result = {0};
+	struct doc_list docs = {0};
+	struct local_pod_list changed;
+	struct err err = {0};
+	size_t len, errors;
+	CLEAN_FREE char *text = NULL;
+	struct baseline *b;
+
+	if (access(path, F_OK) < 0)
+		return 0;
+	text = read_file(path, &len);
+	ck_assert_msg(doc_parse(text, len, &docs, &err) == 0 && docs.n == 1, "%s: %s", path, err.text);
+	b = baseline_decode(docs.v[0], &result);
+	errors = result.errors.n;
+	ck_assert_msg(!b == (errors > 0), "%s: %zu errors", path, errors);
+	for (size_t i = 0; i < errors && getenv("MOAT_POLICIES_VERBOSE"); i++)
+		fprintf(stderr, "%s: %s\n", path, result.errors.v[i]);
+	decode_result_done(&result);
+	doc_list_done(&docs);
+	cluster_set_baseline(now.cluster, b);
+	cluster_compile(now.cluster, &changed);
+	free(changed.v);
+	return errors;
+}
+
 static void run_case(const char *folder, const char *name)
 {
 	CLEAN_FREE char *in = mem_printf("%s/%s/in.yaml", folder, name);
+	CLEAN_FREE char *baseline = mem_printf("%s/%s/baseline.yaml", folder, name);
 	CLEAN_FREE char *expected = mem_printf("%s/%s/expected", folder, name);
+
+	size_t errors;
 
 	now.path = in;
 	now.cluster = cluster_new();
-	check_expected(expected, load(in));
+	errors = load(in);
+	check_expected(expected, errors + load_baseline(baseline));
 	for (size_t i = 0; i < now.pods.n; i++)
 		free(now.pods.v[i].name);
 	VEC_DONE(&now.pods);

@@ -22,21 +22,23 @@ STATIC_FLAGS := $(if $(STATIC),$(BUILD)/static/flags)
 
 CORE_LIBS    := -lnftnl -lmnl -lcjson
 PLUGIN_LIBS  := $(or $(addprefix @,$(STATIC_FLAGS)),-pie $(CORE_LIBS))
-POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle -lseccomp
+POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle -lseccomp -lcurl
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 CORE_SRC    := $(wildcard core/*.c)
 PLUGIN_SRC  := $(wildcard plugin/*.c)
 POLICYD_SRC := $(wildcard policyd/*.c)
-MAINS       := plugin/main.c policyd/main.c policyd/moatctl.c
+INSTALL_SRC := $(wildcard install/*.c)
+MAINS       := plugin/main.c policyd/main.c policyd/moatctl.c install/main.c
 PLUGIN_OBJ  := $(call objs,$(filter-out $(MAINS),$(PLUGIN_SRC)))
 POLICYD_OBJ := $(call objs,$(filter-out $(MAINS),$(POLICYD_SRC)))
+INSTALL_OBJ := $(call objs,$(filter-out $(MAINS),$(INSTALL_SRC)))
 SUPPORT_OBJ := $(call objs,$(filter-out tests/test_%.c,$(wildcard tests/*.c)))
 UNIT_TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 PROGRAMS    := $(patsubst plugin/main.c,$(BUILD)/moat,$(wildcard plugin/main.c)) \
 	$(patsubst policyd/main.c,$(BUILD)/moat-policyd,$(wildcard policyd/main.c)) \
-	$(patsubst policyd/moatctl.c,$(BUILD)/moatctl,$(wildcard policyd/moatctl.c))
+	$(patsubst policyd/moatctl.c,$(BUILD)/moatctl,$(wildcard policyd/moatctl.c)) $(BUILD)/moat-install
 
 .SECONDARY: # objects of tests are kept between runs
 
@@ -65,8 +67,13 @@ $(BUILD)/moat-policyd: $(BUILD)/policyd/main.o $(POLICYD_OBJ) $(BUILD)/libmoat.a
 $(BUILD)/moatctl: $(BUILD)/policyd/moatctl.o $(BUILD)/libmoat.a
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -lcjson -o $@
 
+# What of the plugin reads configurations: the installer says of settings what the plugin would.
+$(BUILD)/moat-install: $(BUILD)/install/main.o $(INSTALL_OBJ) $(call objs,plugin/cni_config.c plugin/cni_json.c plugin/cni_error.c) \
+	$(BUILD)/libmoat.a $(STATIC_FLAGS)
+	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(filter-out -pie,$(LDFLAGS)) $(filter %.o %.a,$^) $(PLUGIN_LIBS) -o $@
+
 # Each tests/test_<module>.c is one Check program, linked against everything but the mains.
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT_OBJ) $(PLUGIN_OBJ) $(POLICYD_OBJ) $(BUILD)/libmoat.a
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(SUPPORT_OBJ) $(PLUGIN_OBJ) $(POLICYD_OBJ) $(INSTALL_OBJ) $(BUILD)/libmoat.a
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(POLICYD_LIBS) \
 		$$(pkg-config --libs check) -o $@
 
@@ -95,6 +102,7 @@ MANDIR  ?= $(PREFIX)/share/man
 install: all
 	install -D -m 0755 $(BUILD)/moat $(DESTDIR)$(CNI_BIN)/moat
 	install -D -m 0755 $(BUILD)/moat-policyd $(DESTDIR)$(PREFIX)/sbin/moat-policyd
+	install -D -m 0755 $(BUILD)/moat-install $(DESTDIR)$(PREFIX)/sbin/moat-install
 	install -D -m 0755 $(BUILD)/moatctl $(DESTDIR)$(PREFIX)/bin/moatctl
 	install -d $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man1
 	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
@@ -112,7 +120,7 @@ asan:
 
 help:
 	@printf '%s\n' \
-		'make             build moat, moat-policyd and moatctl into $(BUILD)/' \
+		'make             build moat, moat-policyd, moatctl and moat-install into $(BUILD)/' \
 		'make demo        the main job, step by step (installs missing packages)' \
 		'make check       every test that needs no cluster' \
 		'make unit        only the unit tests;  make check-netns STORIES="01 07": only stories' \

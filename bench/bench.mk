@@ -10,7 +10,7 @@ $(BUILD)/bench/exit $(BUILD)/bench/floor: $(BUILD)/bench/%: $(BUILD)/bench/%.o $
 $(BUILD)/bench/add: $(BUILD)/bench/add.o $(BUILD)/bench/sample.o $(BUILD)/core/base.o
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -o $@
 
-$(BUILD)/bench/policy: $(BUILD)/bench/policy.o $(BUILD)/bench/bare.o $(BUILD)/bench/cluster.o $(BUILD)/bench/sample.o $(BUILD)/libmoat.a
+$(BUILD)/bench/policy: $(addprefix $(BUILD)/bench/,policy.o bare.o change.o cluster.o crowd.o sample.o) $(BUILD)/tests/flows.o $(BUILD)/libmoat.a
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ $(CORE_LIBS) -o $@
 
 $(BUILD)/bench/packet: $(addprefix $(BUILD)/bench/,packet.o node.o cluster.o sample.o) $(BUILD)/libmoat.a

@@ -107,6 +107,18 @@ char *cluster_policy(unsigned i, unsigned port, unsigned peer_app)
 			  i / CLUSTER_SPACES ? "" : "    - namespaceSelector: { matchLabels: { team: t1 } }\n", port);
 }
 
+char *cluster_block_policy(const char *name, unsigned space, const char *block, unsigned port)
+{
+	return mem_printf("apiVersion: networking.k8s.io/v1\n"
+			  "kind: NetworkPolicy\n"
+			  "metadata: { name: %s, namespace: ns%u }\n"
+			  "spec:\n"
+			  "  podSelector: { matchLabels: { app: a0 } }\n"
+			  "  policyTypes: [ Ingress ]\n"
+			  "  ingress: [ { from: [ { ipBlock: { cidr: %s } } ], ports: [ { port: %u } ] } ]\n",
+			  name, space, block, port);
+}
+
 static char *namespaces(void)
 {
 	char *text = NULL;

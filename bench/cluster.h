@@ -22,6 +22,7 @@ void cluster_attach_locals(void);          /* the local pods: closed in the kern
 char *cluster_policy(unsigned i, unsigned port, unsigned peer_app);
 char *cluster_pods(unsigned file, unsigned changed_pod, unsigned app); /* changed_pod has label app=a<app> */
 char *cluster_pod_alone(unsigned app); /* a pod of no List: one file, one object */
+char *cluster_block_policy(const char *name, unsigned space, const char *block, unsigned port); /* for app=a0 from a block */
 
 void cluster_put(const char *directory, const char *name, const char *text); /* written beside, and renamed in */
 void cluster_write_beside(const char *directory, const char *name, const char *text);

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a manifest to the kernel: one file is renamed into the daemon's directory, and the kernel itself says when the
- * change stands, by the notification that ends the transaction (NFT_MSG_NEWGEN) in which a pod's chain got a new rule, or a
- * group's set a new member. bench/run makes the namespaces.
+ * From a manifest to the kernel (change.h), and what changes and revocation cost beside many tracked connections (crowd.h).
+ * bench/run makes the namespaces.
  *
  *	policy BUILD
  */
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,26 +18,20 @@
 #include <unistd.h>
 
 #include "bench/bare.h"
+#include "bench/change.h"
 #include "bench/cluster.h"
+#include "bench/crowd.h"
 #include "bench/sample.h"
 #include "moat/podstore.h"
 
 #define MANIFESTS "/run/manifests"
 #define CHANGES 400
 #define LIST_CHANGES 50
-#define WAIT_MS 5000
 #define GOAL_MS 5 /* p99; design: policy to kernel */
 
 struct bench {
-	int events; /* subscribed to NFNLGRP_NFTABLES */
+	struct change_events events;
 	pid_t daemon;
-};
-
-/* What to wait for: a message of this type about a name that starts so, and then the end of its transaction. */
-struct wanted {
-	int type;
-	const char *start[2];
-	bool seen, done;
 };
 
 static void die(const char *what)
@@ -50,81 +40,9 @@ static void die(const char *what)
 	exit(1);
 }
 
-static int subscribe(void)
+static double change(struct bench *b, const char *file, const char *text, struct change_wanted w)
 {
-	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER), group = NFNLGRP_NFTABLES, bytes = 16 << 20;
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&self, sizeof(self)) < 0 ||
-	    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
-		die("subscribe to nftables events");
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	return fd;
-}
-
-/* NFTA_RULE_CHAIN, or NFTA_SET_ELEM_LIST_SET. */
-static const char *name_of(const struct nlmsghdr *nlh, int type)
-{
-	int wanted = type == NFT_MSG_NEWRULE ? NFTA_RULE_CHAIN : NFTA_SET_ELEM_LIST_SET;
-	const struct nlattr *attr;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == wanted)
-			return mnl_attr_get_str(attr);
-	return "";
-}
-
-static int on_event(const struct nlmsghdr *nlh, void *arg)
-{
-	struct wanted *w = arg;
-	int type = nlh->nlmsg_type & 0xff;
-
-	if (type == NFT_MSG_NEWGEN) {
-		w->done |= w->seen;
-	} else if (type == w->type) {
-		const char *name = name_of(nlh, type);
-
-		for (size_t i = 0; i < ARRAY_SIZE(w->start); i++)
-			w->seen |= !strncmp(name, w->start[i], strlen(w->start[i]));
-	}
-	return MNL_CB_OK;
-}
-
-static void read_events(int fd, struct wanted *w, int flags)
-{
-	static char buf[65536];
-	ssize_t got = recv(fd, buf, sizeof(buf), flags);
-
-	if (got > 0)
-		mnl_cb_run(buf, (size_t)got, 0, 0, on_event, w);
-}
-
-static void drain(int fd)
-{
-	struct wanted nothing = {.type = -1, .start = {"", ""}};
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-
-	while (poll(&p, 1, 0) > 0)
-		read_events(fd, &nothing, MSG_DONTWAIT);
-}
-
-/* Renames the file in and returns the milliseconds until the wanted change stands. */
-static double change(struct bench *b, const char *file, const char *text, struct wanted w)
-{
-	struct pollfd p = {.fd = b->events, .events = POLLIN};
-	double began;
-
-	cluster_write_beside(MANIFESTS, file, text);
-	drain(b->events);
-	began = sample_now_ms();
-	cluster_rename_in(MANIFESTS, file);
-	while (!w.done) {
-		if (poll(&p, 1, WAIT_MS) <= 0)
-			die(file);
-		read_events(b->events, &w, MSG_DONTWAIT);
-	}
-	return sample_now_ms() - began;
+	return change_take(&b->events, MANIFESTS, file, text, w);
 }
 
 static void tell_quantiles(struct sample *s, double goal)
@@ -156,7 +74,7 @@ static unsigned policy_of(unsigned round)
 /* Ports and peers by turns; each is a policy of another namespace. */
 static void change_policies(struct bench *b)
 {
-	const struct wanted w = {.type = NFT_MSG_NEWRULE, .start = {"i-", "i-"}};
+	const struct change_wanted w = {.type = NFT_MSG_NEWRULE, .start = {"i-", "i-"}};
 	struct sample s = {.name = "policy to kernel"};
 
 	for (unsigned i = 0; i < CHANGES; i++) {
@@ -188,7 +106,7 @@ static void change_barely(void)
 
 static void change_pods(struct bench *b)
 {
-	const struct wanted w = {.type = NFT_MSG_NEWSETELEM, .start = {"a4-", "a6-"}};
+	const struct change_wanted w = {.type = NFT_MSG_NEWSETELEM, .start = {"a4-", "a6-"}};
 	struct sample alone = {.name = "a pod's label to kernel"}, list = {.name = "the same in a List of 500 pods"};
 
 	for (unsigned i = 0; i < CHANGES; i++) {
@@ -281,9 +199,10 @@ int main(int argc, char **argv)
 	cluster_attach_locals();
 	printf("Policy to kernel at %u policies, %u pods (%u of them here):\n", CLUSTER_POLICIES, CLUSTER_PODS, CLUSTER_LOCALS);
 	start_daemon(&b, argv[1]);
-	b.events = subscribe();
+	change_subscribe(&b.events);
 	change_pods(&b); /* first: each namespace still has a group for each app */
 	change_policies(&b);
+	crowd_measure(&b.events, MANIFESTS);
 	tell_memory(&b);
 	kill(b.daemon, SIGTERM);
 	waitpid(b.daemon, &status, 0);

@@ -403,8 +403,9 @@ static int give_back(const char *name, struct err *err)
 
 	if (podstore_bridge_in_use(name) || bridge_record_get(name, &r, err) < 0)
 		return 0;
-	if (hand_on(&r, err) < 0)
-		return -err->code;
+	code = hand_on(&r, err);
+	if (code < 0)
+		return code;
 	code = bridge_look(r.bridge.index, &b, err);
 	if (code == 0 && !strcmp(b.name, name))
 		code = restore(&b, &r.before, err);

@@ -29,7 +29,7 @@
 #define BUCKETS_UNKNOWN 65536 /* nf_conntrack_init_start of a machine below 4 GiB */
 #define FILTER_IP_SRC (1u << 0) /* CTA_FILTER_F_CTA_IP_SRC and _DST of net/netfilter/nf_internals.h: not in a header for users */
 #define FILTER_IP_DST (1u << 1)
-#define DELETE_BYTES (32u * 1024) /* of requests in one send */
+#define DELETE_BYTES (32ul * 1024) /* of requests in one send */
 #define DELETE_BYTES_MAX 256u     /* one request */
 
 static struct nlmsghdr *request(void *scratch, uint16_t type, uint16_t flags, uint8_t family)

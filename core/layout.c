@@ -14,6 +14,7 @@
  *
  *	prepare   the sets that the new rules use, with the elements of every pod
  *	swap      the static chains and their rules, in one batch
+ *	          then the packets that have passed a new base chain's place before, and an old one's not yet, go their way
  *	clean     chains and sets that only the other layout has
  *
  * A base chain cannot move to another priority; and if one batch deleted it here and made it there, a packet between the two could pass
@@ -31,6 +32,7 @@
 #include "attr_internal.h"
 #include "moat/bridge.h"
 #include "moat/dump.h"
+#include "moat/grace.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
 #include "moat/rule.h"
@@ -252,6 +254,7 @@ static bool is_other_layout(struct nl *nl, const struct standing *s)
 /* ---- the change ------------------------------------------------------------------------------------------------------- */
 
 struct preparation {
+	struct txn *missing; /* chains; committed before t, whose elements lead there */
 	struct txn *t;
 	VEC(char *) chains; /* that stand, of pods */
 	struct tunnel_ports tunnel_ports; /* of the newest attachment whose conflist had some, */
@@ -295,10 +298,9 @@ static void prepare_pod(const struct attachment *a, void *arg)
 		pod_chain_name((enum direction)d, a, chain[d]);
 		target[d] = pod_closed_target(a->mode, (enum direction)d);
 	}
-	if (has_chain(p, chain[INGRESS]) && has_chain(p, chain[EGRESS]))
-		pod_put_elements(p->t, &own);
-	else
-		pod_put(p->t, &own, target);
+	if (!has_chain(p, chain[INGRESS]) || !has_chain(p, chain[EGRESS]))
+		pod_put_chains(p->missing, &own, target);
+	pod_put_elements(p->t, &own);
 }
 
 static void prepare_bridge(const struct bridge_record *r, void *t)
@@ -324,7 +326,7 @@ static int commit(struct txn *t, struct nl *nl, struct err *err)
 
 static int prepare(struct nl *nl, struct err *err)
 {
-	struct preparation p = {.t = txn_new()};
+	struct preparation p = {.missing = txn_new(), .t = txn_new()};
 	int code = dump_chains(nl, on_pod_chain, &p);
 
 	put_sets(p.t, TABLE_INET);
@@ -338,11 +340,15 @@ static int prepare(struct nl *nl, struct err *err)
 	for (size_t i = 0; i < p.chains.n; i++)
 		free(p.chains.v[i]);
 	VEC_DONE(&p.chains);
-	if (code < 0) {
-		txn_free(p.t);
-		return err_errno(err, -code, "list the chains of table inet moat");
-	}
-	return commit(p.t, nl, err);
+	if (code < 0)
+		code = err_errno(err, -code, "list the chains of table inet moat");
+	else
+		code = txn_commit(p.missing, nl, err);
+	if (code == 0)
+		code = txn_commit(p.t, nl, err);
+	txn_free(p.missing);
+	txn_free(p.t);
+	return code;
 }
 
 void layout_queue_unhook(struct txn *t, struct nl *nl, enum table table)
@@ -402,6 +408,8 @@ int layout_follow(struct nl *nl, struct err *err)
 	for (int i = 0; code == 0 && i < TABLES; i++)
 		if (other[i])
 			code = swap(&s[i], nl, err);
+	if (any && code == 0)
+		grace_wait();
 	for (int i = 0; i < TABLES; i++) {
 		if (code == 0 && other[i])
 			clean(&s[i], nl);

@@ -5,6 +5,11 @@
  * that comes late) names chains that are gone, and the kernel refuses its whole batch; it can never give the former owner's
  * policy to the new one.
  *
+ * A chain is committed before an element leads to it, wherever somebody was guarded before: rules are those of the generation in which a packet
+ * entered its base chain, while elements are looked up in the one that stands by then. A packet that came before the commit and looks
+ * behind it would find the element, and the new chain still empty, which returns: allowed (counted under a flood: one per 15 to 40 such
+ * commits). A pod that nobody knew takes one batch: what passes while it is committed came before.
+ *
  * The price is that an element of a map has one of several possible verdicts, and adding over another verdict is -EEXIST or -EBUSY. The
  * first attempt trusts the pod store for who has an address; a refused one asks the kernel.
  */
@@ -172,23 +177,30 @@ void pod_put_elements(struct txn *t, const struct attachment *a)
 	pod_link_put(t, a);
 }
 
+void pod_put_chains(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT])
+{
+	if (!a->n_addrs)
+		return;
+	add_chains(t, a);
+	pod_put_target(t, a, INGRESS, target[INGRESS]);
+	pod_put_target(t, a, EGRESS, target[EGRESS]);
+}
+
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT])
 {
-	if (a->n_addrs) {
-		add_chains(t, a);
-		pod_put_target(t, a, INGRESS, target[INGRESS]);
-		pod_put_target(t, a, EGRESS, target[EGRESS]);
-	}
+	pod_put_chains(t, a, target);
 	pod_put_elements(t, a);
 }
 
-static void put_closed(struct txn *t, const struct attachment *a)
+typedef void (*put_fn)(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);
+
+static void put_closed(struct txn *t, const struct attachment *a, put_fn put)
 {
 	const char *target[DIRECTION_COUNT];
 
 	for (int d = 0; d < DIRECTION_COUNT; d++)
 		target[d] = pod_closed_target(a->mode, (enum direction)d);
-	pod_put(t, a, target);
+	put(t, a, target);
 }
 
 void pod_keep_owned(struct attachment *a)
@@ -235,7 +247,7 @@ static void reclose(const struct attachment *a, void *arg)
 	if (rewrite->whole && a->closing)
 		pod_bar_closing(rewrite->t, a);
 	else if (rewrite->whole)
-		put_closed(rewrite->t, &own);
+		put_closed(rewrite->t, &own, pod_put);
 	else
 		pod_link_put(rewrite->t, &own);
 }
@@ -353,7 +365,7 @@ static int prove_all(struct nl *nl, struct proof *proof, bool bridged, bool *ret
  * The static part, what does not stand of it, and the tunnel ports of a's conflist; those need a dump only if it names some. Nobody looks at
  * table bridge for a routed pod.
  */
-static int put_static(struct txn *t, struct nl *nl, struct proof *proof, const struct attachment *a, struct err *err)
+static int put_static(struct txn *t, struct nl *nl, struct proof *proof, const struct attachment *a, bool *ret_whole, struct err *err)
 {
 	struct rewrite rewrite = {.t = t};
 	struct bridge_record record;
@@ -383,6 +395,7 @@ static int put_static(struct txn *t, struct nl *nl, struct proof *proof, const s
 		rewrite.tunnel_ports = a->tunnel_ports;
 	if (rewrite.whole ? rewrite.tunnel_ports.n : a->tunnel_ports.n)
 		ruleset_put_tunnel_ports(t, nl, &rewrite.tunnel_ports, rewrite.whole);
+	*ret_whole = rewrite.whole;
 	return 0;
 }
 
@@ -390,6 +403,36 @@ static int put_static(struct txn *t, struct nl *nl, struct proof *proof, const s
 static bool worth_another_attempt(int code)
 {
 	return code == -ENOENT || code == -EEXIST || code == -EBUSY || code == -ENOBUFS;
+}
+
+/* What the batch takes from former owners. The first attempt trusts the store for who they are. */
+static void queue_former(struct txn *t, struct nl *nl, const struct attachment *a, const struct attachment *const *former, size_t n_former,
+			 int attempt)
+{
+	pod_open_node(t, a, false); /* a former owner's, whom the store has forgotten */
+	if (attempt > 0)
+		evict_strangers(t, nl, a, former, n_former);
+	else
+		for (size_t i = 0; i < n_former; i++)
+			if (!former[i]->closing) /* it was withdrawn by its DEL */
+				take_over(t, a, former[i]);
+	for (size_t i = 0; !a->bridge[0] && i < n_former; i++) /* a port that was a bridge's is none now */
+		if (!strcmp(a->port, former[i]->port))
+			pod_link_discard_port(t, nl, former[i]);
+}
+
+/* The chains alone, before anything leads to them. */
+static int close_chains(struct nl *nl, struct proof *proof, const struct attachment *a, struct err *err)
+{
+	struct txn *t = txn_new();
+	int code;
+
+	put_closed(t, a, pod_put_chains);
+	code = txn_commit(t, nl, err);
+	if (code == 0)
+		proof_pass(proof);
+	txn_free(t);
+	return code;
 }
 
 int pod_close(const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err)
@@ -402,25 +445,24 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct txn *t = txn_new();
 		struct proof proof;
+		bool whole, apart;
 
 		proof_begin(&proof, &nl, attempt == 0);
-		code = put_static(t, &nl, &proof, a, err);
+		code = put_static(t, &nl, &proof, a, &whole, err);
 		if (code < 0) {
 			txn_free(t);
 			break;
 		}
-		pod_open_node(t, a, false); /* a former owner's, whom the store has forgotten */
-		if (attempt > 0)
-			evict_strangers(t, &nl, a, former, n_former);
+		apart = !whole && (n_former || attempt > 0);
+		if (apart)
+			code = close_chains(&nl, &proof, a, err);
+		queue_former(t, &nl, a, former, n_former, attempt);
+		if (apart)
+			pod_put_elements(t, a); /* the daemon may have opened the chains meanwhile */
 		else
-			for (size_t i = 0; i < n_former; i++)
-				if (!former[i]->closing) /* it was withdrawn by its DEL */
-					take_over(t, a, former[i]);
-		for (size_t i = 0; !a->bridge[0] && i < n_former; i++) /* a port that was a bridge's is none now */
-			if (!strcmp(a->port, former[i]->port))
-				pod_link_discard_port(t, &nl, former[i]);
-		put_closed(t, a);
-		code = txn_commit(t, &nl, err);
+			put_closed(t, a, pod_put);
+		if (code == 0)
+			code = txn_commit(t, &nl, err);
 		if (code == 0)
 			proof_keep(&proof);
 		txn_free(t);

@@ -18,13 +18,13 @@
 
 #define TEMP_STALE_SECONDS 60 /* a writer needs milliseconds: older temporaries are of killed ones */
 
-/* Things made under temporary names, waiting for their rename. */
+/* Things made under temporary names, waiting for their rename; what stands in their places is kept under names like that meanwhile. */
 struct stage {
 	struct {
 		int dir;
-		char temp[PODSTORE_TEMP_MAX], name[NAME_MAX + 1];
+		char temp[PODSTORE_TEMP_MAX], kept[PODSTORE_TEMP_MAX], name[NAME_MAX + 1];
 	} item[ATTACHMENT_ADDRS_MAX + 3];
-	size_t n;
+	size_t n, placed;
 };
 
 static int key_of(const struct attachment *a, char **ret_key, struct podstore_key *ret, struct err *err)
@@ -67,18 +67,54 @@ static int stage_link(struct stage *s, int dir, const char *name, const char *te
 	return 0;
 }
 
-static void stage_abort(const struct stage *s)
+/* EPERM: a directory, over which nothing can be renamed, or a file that is not ours, which nobody reads. */
+static int stage_keep(struct stage *s, struct err *err)
 {
-	for (size_t i = 0; i < s->n; i++)
-		unlinkat(s->item[i].dir, s->item[i].temp, 0);
+	for (size_t i = 0; i < s->n; i++) {
+		char kept[PODSTORE_TEMP_MAX];
+
+		podstore_temp_name(kept);
+		if (linkat(s->item[i].dir, s->item[i].name, s->item[i].dir, kept, 0) == 0) {
+			memcpy(s->item[i].kept, kept, sizeof(kept));
+			utimensat(s->item[i].dir, kept, NULL, AT_SYMLINK_NOFOLLOW); /* or a walk takes it for a killed writer's */
+		} else if (errno != ENOENT && errno != EPERM) {
+			return err_errno(err, errno, "pod store %s: cannot keep %s", TEXT(podstore_dir()), TEXT(s->item[i].name));
+		}
+	}
+	return 0;
 }
 
-static int stage_commit(const struct stage *s, struct err *err)
+static void stage_forget(struct stage *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (renameat(s->item[i].dir, s->item[i].temp, s->item[i].dir, s->item[i].name) < 0)
+		if (s->item[i].kept[0])
+			unlinkat(s->item[i].dir, s->item[i].kept, 0);
+}
+
+/* What was put in place gives way to what was there. */
+static void stage_abort(struct stage *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (i >= s->placed)
+			unlinkat(s->item[i].dir, s->item[i].temp, 0);
+		else if (!s->item[i].kept[0] ||
+			 renameat(s->item[i].dir, s->item[i].kept, s->item[i].dir, s->item[i].name) < 0)
+			unlinkat(s->item[i].dir, s->item[i].name, 0);
+	}
+	stage_forget(s);
+}
+
+static int stage_commit(struct stage *s, struct err *err)
+{
+	int r = stage_keep(s, err);
+
+	if (r < 0)
+		return r;
+	for (; s->placed < s->n; s->placed++)
+		if (renameat(s->item[s->placed].dir, s->item[s->placed].temp, s->item[s->placed].dir, s->item[s->placed].name) < 0)
 			return err_errno(err, errno, "pod store %s: cannot put %s in place", TEXT(podstore_dir()),
-					 TEXT(s->item[i].name));
+					 TEXT(s->item[s->placed].name));
+	stage_forget(s);
 	return 0;
 }
 
@@ -160,16 +196,10 @@ int podstore_put(const struct attachment *a, struct err *err)
 		return r;
 	podstore_read_file(p.pods, parts.file, key, &old, NULL);
 	r = stage_all(&s, a, &p, parts.file, err);
-	if (r < 0) {
-		attachment_free(old);
-		stage_abort(&s);
-		return r;
-	}
-	r = stage_commit(&s, err);
+	if (r == 0)
+		r = stage_commit(&s, err);
 	if (r < 0) {
 		stage_abort(&s);
-		unlinkat(p.pods, parts.file, 0);
-		podstore_index_drop(a);
 	} else {
 		unlinkat(p.closing, parts.file, 0);
 		if (old)

@@ -126,13 +126,25 @@ void proof_renew(struct proof *p)
 	p->now.static_part = hash_of_static_part();
 }
 
+bool proof_pass(struct proof *p)
+{
+	uint32_t before = p->now.generation;
+
+	if (!before || !p->now.static_part)
+		return false;
+	p->now.generation = ask_generation(p->nl);
+	if (p->now.generation == before + 1)
+		return true;
+	p->now.generation = 0; /* somebody else's commit: nobody knows what he did */
+	return false;
+}
+
 void proof_keep(struct proof *p)
 {
 	CLEAN_FREE char *path = NULL;
 	CLEAN_CLOSE int fd = -1;
-	uint32_t before = p->now.generation;
 
-	if (!before || !p->now.static_part || (p->now.generation = ask_generation(p->nl)) != before + 1)
+	if (!proof_pass(p))
 		return;
 	p->now.check = check_of(&p->now);
 	path = record_path();

@@ -43,7 +43,7 @@ wait_until 5 status_says "port ${PORT[b]} with .*is no attachment's in the pod s
 old4=${ADDR4[b]} old6=${ADDR6[b]} old_port=${PORT[b]}
 in_netns b ip link del eth0
 pod_forget b
-untraced() { [[ $(nft list ruleset) != *"$old_port"* ]] && ! ls /run/moat/ports /run/moat/addrs | grep -xE "$old_port|$old4|$old6"; }
+untraced() { [[ $(nft list ruleset) != *"$old_port"* ]] && [ ! -L "/run/moat/ports/$old_port" ] && [ ! -L "/run/moat/addrs/$old4" ] && [ ! -L "/run/moat/addrs/$old6" ]; }
 wait_until 5 untraced || fail "left behind of $old_port"
 
 step "its address can be had again"

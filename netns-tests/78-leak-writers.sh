@@ -72,7 +72,7 @@ writer w2 62 &
 second=$!
 (stranger | nft -i >$T/stranger.out 2>&1) &
 third=$!
-PIDS+=($first $second $third)
+PIDS+=("$first" "$second" "$third")
 commits() { wc -l <$T/commits; } # each is two
 start=${EPOCHREALTIME/./}
 busy_until() { ((${EPOCHREALTIME/./} - start > $1 * 1000000)); } # SECONDS

@@ -48,7 +48,7 @@ lie()
 		printf '%s' "$lines" >"$T/attacks.mallory"
 		attacks_send
 		[ -n "$(believers)" ] || continue
-		note "believed at try $try by" $(believers)
+		note "believed at try $try by $(believers | tr '\n' ' ')"
 		believed=believed
 		break
 	done

@@ -35,7 +35,8 @@ links_of() # COMMAND…
 	local words index
 	index=$(ip -o link show wire0 | cut -d: -f1)
 	words=$("$@" "$PROBE" links "$index" wire0 | tr '\n' ,)
-	echo "${words%,}" | sed 's/^$/-/'
+	words=${words%,}
+	echo "${words:--}"
 }
 
 # A program on a packet socket may ask that a checksum be written anywhere in its packet, by whoever sends it last: here in place of the

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "moat/conntrack.h"
+#include "moat/grace.h"
 #include "moat/link.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
@@ -155,6 +156,15 @@ static int check_port(const struct attachment *a, struct cni_error *e)
 	return 0;
 }
 
+/* Its DEL did not come: until our commit its policy was in force. */
+static bool has_open_former(const struct former *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (!f->list[i]->closing)
+			return true;
+	return false;
+}
+
 static int close_and_check(const struct attachment *a, const struct bridge *bridge, const struct former *f, bool *ret_closed,
 			   struct cni_error *e)
 {
@@ -172,6 +182,8 @@ static int close_and_check(const struct attachment *a, const struct bridge *brid
 		return code;
 	if (bridge_forget_former(a, &err) < 0)
 		return cni_fail_cause(e, CNI_BRIDGE, &err, "bridge %s goes on sending to former owners of the pod's addresses", TEXT(a->bridge));
+	if (has_open_former(f))
+		grace_wait(); /* what the former's policy let pass, and is not in the table yet */
 	if (conntrack_forget(a->addrs, a->n_addrs, &err) < 0)
 		return cni_fail_cause(e, CNI_CONNTRACK, &err, "connections of former owners of the pod's addresses cannot be deleted");
 	return 0;

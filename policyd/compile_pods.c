@@ -53,7 +53,7 @@ static enum profile_end end_of(const struct local_pod *v, bool selected, enum de
 
 static void set_excess(struct local_pod *v, enum direction d, char *take)
 {
-	if (take && (!v->excess[d] || strcmp(take, v->excess[d])))
+	if (take && (!v->excess[d] || strcmp(take, v->excess[d]) != 0))
 		v->excess_told = false;
 	free(v->excess[d]);
 	v->excess[d] = take;

@@ -134,6 +134,23 @@ static const struct {
 #endif
 };
 
+/* And for the source `kube` only: connections to the API server, by libcurl. */
+static const int calls_of_kube[] = {
+	SCMP_SYS(connect),
+	SCMP_SYS(getpeername),
+	SCMP_SYS(poll),
+	SCMP_SYS(getrandom),
+};
+
+static const struct {
+	int call;
+	unsigned n;
+	struct scmp_arg_cmp arguments[2];
+} restricted_of_kube[] = {
+	{SCMP_SYS(socket), 2, {{0, SCMP_CMP_EQ, AF_INET, 0}, {1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM}}},
+	{SCMP_SYS(socket), 2, {{0, SCMP_CMP_EQ, AF_INET6, 0}, {1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM}}},
+};
+
 static int fail(int code, const char *what, struct err *err)
 {
 	return err_errno(err, -code, "seccomp: %s", what);
@@ -179,21 +196,24 @@ static void on_violation(int number, siginfo_t *info, void *context)
 	int len = snprintf(line, sizeof(line),
 			   "level=error event=seccomp-violation syscall=%d arch=0x%x action=ends in-force=what-stands\n", info->si_syscall,
 			   info->si_arch);
+	ssize_t told = write(STDERR_FILENO, line, (size_t)len);
 
 	(void)context;
-	if (write(STDERR_FILENO, line, (size_t)len) < 0)
-		len = 0; /* nobody to tell */
+	(void)told; /* there is nobody else to tell */
 	raise(number);
 }
 #endif
 
-int confine_calls(struct err *err)
+int confine_calls(bool kube, struct err *err)
 {
 #ifdef SECCOMP_OFF
 	log_warn("seccomp-off reason=\"built so, to see what is called\"");
 	(void)err;
+	(void)kube;
 	(void)calls;
+	(void)calls_of_kube;
 	(void)restricted;
+	(void)restricted_of_kube;
 	return 0;
 #else
 	struct sigaction action = {.sa_sigaction = on_violation, .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER};
@@ -207,6 +227,10 @@ int confine_calls(struct err *err)
 		code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
 	for (size_t i = 0; code == 0 && i < ARRAY_SIZE(restricted); i++)
 		code = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, restricted[i].call, 1, &restricted[i].argument);
+	for (size_t i = 0; code == 0 && kube && i < ARRAY_SIZE(calls_of_kube); i++)
+		code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls_of_kube[i], 0);
+	for (size_t i = 0; code == 0 && kube && i < ARRAY_SIZE(restricted_of_kube); i++)
+		code = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, restricted_of_kube[i].call, restricted_of_kube[i].n, restricted_of_kube[i].arguments);
 	/* no call at all: what a tracer that makes one fail puts in its place */
 	if (code == 0)
 		code = seccomp_attr_set(filter, SCMP_FLTATR_API_TSKIP, 1);

@@ -43,6 +43,9 @@ struct cluster;
 struct cJSON *ctl_answer(struct daemon *d, const char *line);
 /* "explain": ctl_explain.c. */
 struct cJSON *ctl_explain(struct cluster *c, const struct cJSON *request);
+/* Status of the source `kube`: ctl_kube.c. */
+struct kube_source;
+struct cJSON *ctl_kube_status(const struct kube_source *s);
 struct cJSON *ctl_refuse(const char *why);
 
 #endif

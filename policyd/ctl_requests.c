@@ -261,7 +261,10 @@ static cJSON *status(struct daemon *d)
 
 	cJSON_AddBoolToObject(answer, "synced", daemon_is_synced(d));
 	add_text(answer, "node", d->node);
-	cJSON_AddItemToObject(answer, "manifests", manifests_status(&d->manifests));
+	if (d->options.manifests)
+		cJSON_AddItemToObject(answer, "manifests", manifests_status(&d->manifests));
+	else
+		cJSON_AddItemToObject(answer, "kube", ctl_kube_status(&d->kube));
 	if (d->conflist.path) {
 		cJSON *conflist = cJSON_AddObjectToObject(answer, "conflist");
 

@@ -21,7 +21,7 @@
 
 bool daemon_is_synced(const struct daemon *d)
 {
-	return d->manifests.synced;
+	return d->options.manifests ? d->manifests.synced : d->kube.synced;
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -130,7 +130,7 @@ static void on_manifests(uv_poll_t *handle, int status, int events)
 	read_manifests(handle->data);
 }
 
-static void on_attachments(void *arg)
+static void on_changed(void *arg)
 {
 	daemon_apply(arg);
 }
@@ -155,7 +155,7 @@ static void on_tick(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 	bool changed = false, now_and_then;
 
-	if (d->manifests.watch < 0)
+	if (d->options.manifests && d->manifests.watch < 0)
 		changed |= manifest_scan(&d->manifests);
 	changed |= conflist_read(&d->conflist, d->cluster);
 	changed |= baseline_file_read(&d->baseline, d->cluster);
@@ -194,7 +194,10 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void start_handles(struct daemon *d)
 {
-	uv_poll_init(&d->loop, &d->manifest_events, d->manifests.inotify);
+	if (d->options.manifests) {
+		uv_poll_init(&d->loop, &d->manifest_events, d->manifests.inotify);
+		uv_poll_start(&d->manifest_events, UV_READABLE, on_manifests);
+	}
 	uv_timer_init(&d->loop, &d->tick);
 	revoke_follow(&d->reconcile.revoke, &d->loop);
 	uv_timer_init(&d->loop, &d->retry);
@@ -203,7 +206,6 @@ static void start_handles(struct daemon *d)
 	uv_signal_init(&d->loop, &d->interrupt);
 	d->manifest_events.data = d->tick.data = d->retry.data = d->turn.data = d;
 
-	uv_poll_start(&d->manifest_events, UV_READABLE, on_manifests);
 	uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
 	uv_signal_start(&d->terminate, on_signal, SIGTERM);
 	uv_signal_start(&d->interrupt, on_signal, SIGINT);
@@ -212,12 +214,16 @@ static void start_handles(struct daemon *d)
 static void close_handles(struct daemon *d)
 {
 	uv_handle_t *handles[] = {
-		(uv_handle_t *)&d->manifest_events, (uv_handle_t *)&d->tick,	  (uv_handle_t *)&d->retry, (uv_handle_t *)&d->turn,
-		(uv_handle_t *)&d->terminate,       (uv_handle_t *)&d->interrupt,
+		(uv_handle_t *)&d->tick,      (uv_handle_t *)&d->retry,	    (uv_handle_t *)&d->turn,
+		(uv_handle_t *)&d->terminate, (uv_handle_t *)&d->interrupt,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		uv_close(handles[i], NULL);
+	if (d->options.manifests)
+		uv_close((uv_handle_t *)&d->manifest_events, NULL);
+	else
+		kube_source_close_handles(&d->kube);
 	attachments_close_handles(&d->attachments);
 	watch_close_handles(&d->watch);
 	revoke_close_handles(&d->reconcile.revoke);
@@ -244,8 +250,10 @@ static int init(struct daemon *d, struct err *err)
 	baseline_file_init(&d->baseline, d->options.baseline);
 	baseline_file_read(&d->baseline, d->cluster);
 	code = attachments_init(&d->attachments, d->cluster, err);
-	if (code == 0)
+	if (code == 0 && d->options.manifests)
 		code = manifest_init(&d->manifests, d->options.manifests, d->cluster, err);
+	else if (code == 0)
+		code = kube_source_init(&d->kube, d->options.kubeconfig, err);
 	turns_init(&d->turns);
 	d->manifests.turns = &d->turns;
 	if (code == 0)
@@ -259,13 +267,30 @@ static void done(struct daemon *d)
 {
 	watch_done(&d->watch);
 	reconcile_done(&d->reconcile);
-	manifest_done(&d->manifests);
+	if (d->options.manifests)
+		manifest_done(&d->manifests);
+	else
+		kube_source_done(&d->kube);
 	turns_done(&d->turns);
 	attachments_done(&d->attachments);
 	conflist_done(&d->conflist);
 	baseline_file_done(&d->baseline);
 	cluster_free(d->cluster);
 	free(d->node);
+}
+
+static void begin(struct daemon *d)
+{
+	const struct kube_config *c = &d->kube.config;
+
+	if (d->options.manifests) {
+		log_info("started manifests=\"%s\" node=%s", TEXT(d->options.manifests), TEXT(d->node));
+		manifest_scan(&d->manifests);
+		daemon_apply(d);
+	} else {
+		log_info("started server=%s:%u credentials=\"%s\" node=%s", TEXT(c->host), c->port, TEXT(c->from), TEXT(d->node));
+		kube_source_go(&d->kube);
+	}
 }
 
 int daemon_run(const struct daemon_options *options, struct err *err)
@@ -287,19 +312,19 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 	uv_loop_configure(&d->loop, UV_METRICS_IDLE_TIME);
 	code = init(d, err);
 	if (code == 0)
-		code = attachments_start(&d->attachments, &d->loop, on_attachments, on_links_gone, d, err);
+		code = attachments_start(&d->attachments, &d->loop, on_changed, on_links_gone, d, err);
 	if (code == 0)
 		code = watch_start(&d->watch, &d->reconcile, &d->loop, on_strangers, d, err);
+	if (code == 0 && !options->manifests)
+		code = kube_source_start(&d->kube, d->cluster, &d->loop, on_changed, d, err);
 	if (code == 0)
 		code = ctl_listen(&d->ctl, d, err);
 	if (code == 0) {
 		start_handles(d);
-		code = confine_calls(err);
+		code = confine_calls(!options->manifests, err);
 	}
 	if (code == 0) {
-		log_info("started manifests=\"%s\" node=%s", TEXT(options->manifests), TEXT(d->node));
-		manifest_scan(&d->manifests);
-		daemon_apply(d);
+		begin(d);
 		uv_run(&d->loop, UV_RUN_DEFAULT);
 		close_handles(d);
 	}

@@ -9,12 +9,14 @@
 #include "policyd/baseline_file.h"
 #include "policyd/conflist.h"
 #include "policyd/ctl.h"
+#include "policyd/kube_source.h"
 #include "policyd/manifest.h"
 #include "policyd/reconcile.h"
 #include "policyd/watch.h"
 
 struct daemon_options {
-	const char *manifests; /* directory */
+	const char *manifests; /* directory; NULL: the source is an API server */
+	const char *kubeconfig; /* file; NULL: what every pod is given */
 	const char *conflist;  /* file, or NULL */
 	const char *baseline;  /* file, or NULL */
 	const char *node;      /* name of the own node; NULL: the environment's NODE_NAME, else the host's */
@@ -28,7 +30,8 @@ struct daemon {
 	uv_loop_t loop;
 	struct cluster *cluster;
 	struct turns turns;
-	struct manifest_source manifests;
+	struct manifest_source manifests; /* if ->options.manifests, else */
+	struct kube_source kube;
 	struct attachments attachments;
 	struct conflist conflist;
 	struct baseline_file baseline;

@@ -8,13 +8,18 @@
 #include "moat/text.h"
 #include "policyd/decode_internal.h"
 
-static const char *const versions[KIND_COUNT] = {
-	[KIND_NAMESPACE] = "v1",
-	[KIND_NODE] = "v1",
-	[KIND_POD] = "v1",
-	[KIND_POLICY] = "networking.k8s.io/v1",
-	[KIND_ENDPOINTS] = "discovery.k8s.io/v1",
-};
+const char *decode_version_of(enum object_kind kind)
+{
+	static const char *const versions[KIND_COUNT] = {
+		[KIND_NAMESPACE] = "v1",
+		[KIND_NODE] = "v1",
+		[KIND_POD] = "v1",
+		[KIND_POLICY] = "networking.k8s.io/v1",
+		[KIND_ENDPOINTS] = "discovery.k8s.io/v1",
+	};
+
+	return versions[kind];
+}
 
 static void lost(struct decode *d)
 {
@@ -125,7 +130,7 @@ static bool is_wanted(const struct doc *root, enum object_kind kind)
 
 static void decode_object(struct decode *d, const struct doc *root, enum object_kind kind, const char *version)
 {
-	const char *expected = versions[kind], *ns, *name;
+	const char *expected = decode_version_of(kind), *ns, *name;
 	struct object *obj;
 
 	snprintf(d->what, sizeof(d->what), "%s", object_kind_name(kind));
@@ -207,13 +212,33 @@ static void decode_value(const struct doc *root, const char *list_kind, const ch
 		return;
 	}
 	/* another API's Pod or Node is none of ours; another API's NetworkPolicy somebody relies on */
-	if (find_kind(kind, &known) && (known == KIND_POLICY || !strcmp(version, versions[known])) && is_wanted(root, known))
+	if (find_kind(kind, &known) && (known == KIND_POLICY || !strcmp(version, decode_version_of(known))) && is_wanted(root, known))
 		decode_object(&d, root, known, version);
 }
 
 void decode_document(const struct doc *root, struct decode_result *result)
 {
 	decode_value(root, NULL, NULL, result);
+}
+
+void decode_item(const struct doc *root, enum object_kind kind, struct decode_result *result)
+{
+	struct decode d = {.result = result};
+	const char *given;
+
+	snprintf(d.what, sizeof(d.what), "%s", object_kind_name(kind));
+	if (!decode_expect(&d, root, DOC_MAP)) {
+		lost(&d);
+		return;
+	}
+	given = doc_text(root, "kind");
+	if (doc_get(root, "kind") && (!given || strcmp(given, object_kind_name(kind)) != 0)) {
+		decode_error(&d, root, "is a %s", TEXT(given));
+		lost(&d);
+		return;
+	}
+	given = doc_text(root, "apiVersion");
+	decode_object(&d, root, kind, given ? given : decode_version_of(kind));
 }
 
 static void free_texts(char **texts, size_t n)

@@ -27,6 +27,9 @@ struct decode_result {
  * NamespaceList etc.). Other kinds are left out silently: a manifest directory holds Deployments too. Adds to result.
  */
 void decode_document(const struct doc *root, struct decode_result *result);
+/* One item of a typed list or watch: it may leave out kind and apiVersion; others than those of the kind are an error. */
+void decode_item(const struct doc *root, enum object_kind kind, struct decode_result *result);
+const char *decode_version_of(enum object_kind kind); /* apiVersion: "v1", "networking.k8s.io/v1" */
 void decode_result_done(struct decode_result *result); /* frees objects that were not taken (set to NULL) */
 
 #endif

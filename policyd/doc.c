@@ -11,6 +11,8 @@
 #include "moat/text.h"
 #include "policyd/doc_internal.h"
 
+#define FEW 8 /* keys: as many are compared each with each, faster than sorted */
+
 struct builder {
 	yaml_parser_t parser;
 	const char *input;
@@ -54,7 +56,7 @@ static int next_event(struct builder *b, yaml_event_t *ret)
 	return yaml_parser_parse(&b->parser, ret) ? 0 : syntax_error(b);
 }
 
-static void doc_done(struct doc *d)
+void doc_done(struct doc *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		doc_done(&d->items[i]);
@@ -148,14 +150,26 @@ static int compare_places(const void *a, const void *b)
 	return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-/* Sorted, because a hostile map has a million keys. Of several doubles the first one in the file is told. */
-static int check_unique(struct builder *b, const struct doc *map, const unsigned *lines)
+static bool few_are_unique(const struct doc *map)
 {
-	CLEAN_FREE struct key_place *places = mem_alloc(map->n * sizeof(*places));
+	for (size_t i = 0; i < map->n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(map->keys[i], map->keys[k]))
+				return false;
+	return true;
+}
+
+/* Sorted, because a hostile map has a million keys. Of several doubles the first one in the file is told. */
+int doc_check_unique(const struct doc *map, const unsigned *lines, struct err *err)
+{
+	CLEAN_FREE struct key_place *places = NULL;
 	const struct key_place *twice = NULL;
 
+	if (map->n <= FEW && few_are_unique(map))
+		return 0;
+	places = mem_alloc(map->n * sizeof(*places));
 	for (size_t i = 0; i < map->n; i++)
-		places[i] = (struct key_place){.key = map->keys[i], .line = lines[i]};
+		places[i] = (struct key_place){.key = map->keys[i], .line = lines ? lines[i] : map->line};
 	if (map->n > 1)
 		qsort(places, map->n, sizeof(*places), compare_places);
 	for (size_t i = 1; i < map->n; i++)
@@ -163,7 +177,7 @@ static int check_unique(struct builder *b, const struct doc *map, const unsigned
 			twice = &places[i];
 	if (!twice)
 		return 0;
-	return err_set(b->err, EINVAL, "line %u: key \"%s\" is given twice in one map, first on line %u; remove one of them",
+	return err_set(err, EINVAL, "line %u: key \"%s\" is given twice in one map, first on line %u; remove one of them",
 		       twice->line, TEXT(twice->key), twice[-1].line);
 }
 
@@ -233,7 +247,7 @@ static int build_map(struct builder *b, unsigned depth, struct doc *ret)
 	ret->keys = keys.v;
 	ret->n = items.n;
 	if (r == 0 && ret->n > 1)
-		r = check_unique(b, ret, lines.v);
+		r = doc_check_unique(ret, lines.v, b->err);
 	VEC_DONE(&lines);
 	return r;
 }
@@ -365,11 +379,24 @@ const struct doc *doc_get(const struct doc *map, const char *key)
 	return NULL;
 }
 
+const char *doc_text(const struct doc *map, const char *key)
+{
+	const struct doc *doc = doc_get(map, key);
+
+	return doc && doc->kind == DOC_STRING ? doc->text : NULL;
+}
+
+void doc_free(struct doc *d)
+{
+	if (!d)
+		return;
+	doc_done(d);
+	free(d);
+}
+
 void doc_list_done(struct doc_list *l)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		doc_done(l->v[i]);
-		free(l->v[i]);
-	}
+	for (size_t i = 0; i < l->n; i++)
+		doc_free(l->v[i]);
 	VEC_DONE(l);
 }

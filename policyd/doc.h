@@ -36,7 +36,17 @@ struct doc_list {
  */
 int doc_parse(const char *text, size_t len, struct doc_list *ret, struct err *err);
 
+/*
+ * Parses len bytes that are one JSON value (RFC 8259), strictly, within the limits above but for the size, which the caller bounds.
+ * Duplicate keys are errors; U+0000 and lone surrogates in strings become U+FFFD: what an API server validates has none, and what it
+ * does not (a variable of a container) is not looked at. The root's metadata.managedFields is left out: it is half of most objects,
+ * and nobody's business here. Lines count from the value's first. ret: the caller frees it with doc_free.
+ */
+int doc_parse_json(const char *text, size_t len, struct doc **ret, struct err *err);
+
 const struct doc *doc_get(const struct doc *map, const char *key); /* NULL if map is NULL, no map, lacks it, or it is null */
+const char *doc_text(const struct doc *map, const char *key); /* of a string; NULL if there is none */
+void doc_free(struct doc *d);                                 /* of doc_parse_json; accepts NULL */
 void doc_list_done(struct doc_list *l);
 
 #endif

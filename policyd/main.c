@@ -10,9 +10,11 @@
 
 static int usage(FILE *out)
 {
-	fputs("Usage: moat-policyd run --manifests DIR [--conflist FILE] [--baseline FILE] [--node NAME]\n"
-	      "                        [--pod-ranges CIDR]... [--labels-may-loosen-to MODE]...\n"
+	fputs("Usage: moat-policyd run [--kubeconfig FILE | --manifests DIR] [--conflist FILE] [--baseline FILE]\n"
+	      "                        [--node NAME] [--pod-ranges CIDR]... [--labels-may-loosen-to MODE]...\n"
 	      "\n"
+	      "  --kubeconfig FILE             follow the API server of FILE; without it, and in a pod, the\n"
+	      "                                one that the pod's service account is for\n"
 	      "  --manifests DIR               follow the YAML and JSON files of DIR\n"
 	      "  --conflist FILE               follow mode, deny and tunnelPorts of its moat entry\n"
 	      "  --baseline FILE               follow what FILE allows the pods of every namespace\n"
@@ -54,6 +56,7 @@ static bool parse_range_option(struct daemon_options *options, const char *text)
 static bool parse(int argc, char **argv, struct daemon_options *ret)
 {
 	static const struct option long_options[] = {
+		{"kubeconfig", required_argument, NULL, 'k'},
 		{"manifests", required_argument, NULL, 'm'},
 		{"conflist", required_argument, NULL, 'c'},
 		{"baseline", required_argument, NULL, 'b'},
@@ -67,6 +70,8 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (option == 'm')
 			ret->manifests = optarg;
+		else if (option == 'k')
+			ret->kubeconfig = optarg;
 		else if (option == 'c')
 			ret->conflist = optarg;
 		else if (option == 'b')
@@ -76,7 +81,13 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 		else if (option == 'r' ? !parse_range_option(ret, optarg) : option != 'l' || !parse_mode_option(ret, optarg))
 			return false;
 	}
-	return ret->manifests && optind + 1 == argc && !strcmp(argv[optind], "run");
+	if (optind + 1 != argc || strcmp(argv[optind], "run") != 0 || (ret->manifests && ret->kubeconfig))
+		return false;
+	if (!ret->manifests && !ret->kubeconfig && !kube_config_is_in_pod()) {
+		fputs("moat-policyd: not in a pod with a service account: give --kubeconfig FILE or --manifests DIR\n\n", stderr);
+		return false;
+	}
+	return true;
 }
 
 int main(int argc, char **argv)

@@ -77,6 +77,24 @@ static void print_manifests(const cJSON *status)
 	}
 }
 
+static void print_kube(const cJSON *status)
+{
+	const cJSON *kube = cJSON_GetObjectItem(status, "kube"), *kind, *object;
+	CLEAN_FREE char *http = number_of(kube, "httpVersion") > 0 ? mem_printf(", HTTP/%.0f", number_of(kube, "httpVersion")) : mem_strdup("");
+
+	printf("API server %s as %s%s%s\n", text_of(kube, "server"), text_of(kube, "credentials"), http,
+	       is_true(status, "synced") ? "" : " (not synced: pods stay closed)");
+	cJSON_ArrayForEach(kind, cJSON_GetObjectItem(kube, "kinds")) {
+		printf("  %-34s %s, %.0f objects%s\n", text_of(kind, "resource"), text_of(kind, "state"), number_of(kind, "objects"),
+		       is_true(kind, "needsList") && is_true(status, "synced") ? "; in force until a new list is complete" : "");
+		if (*text_of(kind, "trouble"))
+			printf("  ! %s\n", text_of(kind, "trouble"));
+		cJSON_ArrayForEach(object, cJSON_GetObjectItem(kind, "unreadable"))
+			printf("  ! %s: in force is %s\n    error: %s\n", text_of(object, "object"), text_of(object, "inForce"),
+			       text_of(object, "error"));
+	}
+}
+
 static void print_baseline(const cJSON *baseline)
 {
 	if (!baseline)
@@ -208,7 +226,10 @@ static int status_command(bool json)
 	} else {
 		const cJSON *conflist = cJSON_GetObjectItem(status, "conflist");
 
-		print_manifests(status);
+		if (cJSON_GetObjectItem(status, "kube"))
+			print_kube(status);
+		else
+			print_manifests(status);
 		if (conflist)
 			printf("conflist   %s%s%s\n", text_of(conflist, "file"), *text_of(conflist, "trouble") ? "\n  ! " : "",
 			       text_of(conflist, "trouble"));

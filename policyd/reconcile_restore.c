@@ -103,34 +103,49 @@ static struct attachment *still_attached(const struct local_pod *pod)
 }
 
 /* Nobody has compiled a pod whose ADD was while this daemon slept: it is closed, and its first swap follows. */
-static void queue(struct reconcile *r, struct txn *t, struct local_pod *pod, const struct attachment *a, bool closed)
+static bool stays_closed(const struct local_pod *pod, bool closed)
+{
+	return closed || !pod->profile[INGRESS] || !pod->profile[EGRESS];
+}
+
+static void queue_chains(struct reconcile *r, struct txn *t, const struct local_pod *pod, const struct attachment *a, bool closed)
 {
 	char buf[DIRECTION_COUNT][CHAIN_NAME_MAX];
 	const char *target[DIRECTION_COUNT];
 
-	closed |= !pod->profile[INGRESS] || !pod->profile[EGRESS];
 	for (int d = 0; d < DIRECTION_COUNT; d++)
-		target[d] = closed ? pod_closed_target(a->mode, (enum direction)d) : program_target(pod->profile[d], &r->epoch, buf[d]);
-	pod_put(t, a, target);
+		target[d] = stays_closed(pod, closed) ? pod_closed_target(a->mode, (enum direction)d) :
+							program_target(pod->profile[d], &r->epoch, buf[d]);
+	pod_put_chains(t, a, target);
+}
+
+/* In a later transaction (core/pod.c). */
+static void queue_elements(struct txn *t, struct local_pod *pod, const struct attachment *a, bool closed)
+{
+	pod_put_elements(t, a);
 	pod->node_known = false;
 	reconcile_node_open(t, pod, false);
-	if (!closed)
+	if (!stays_closed(pod, closed))
 		reconcile_node_open(t, pod, true);
 }
 
 /* Somebody may have given the pod's elements other verdicts: these are in the way, and go with the second attempt. */
 static int put_alone(struct reconcile *r, struct local_pod *pod, const struct attachment *a, bool closed, struct err *err)
 {
-	int code = 0;
+	struct txn *t = txn_new();
+	int code;
 
-	for (int attempt = 0; attempt < 2; attempt++) {
-		struct txn *t = txn_new();
-
+	queue_chains(r, t, pod, a, closed);
+	code = reconcile_commit_locked(r, t, err);
+	for (int attempt = 0; code == 0 && attempt < 2; attempt++) {
+		t = txn_new();
 		if (attempt > 0)
 			pod_evict(t, &r->nl, a);
-		queue(r, t, pod, a, closed);
+		queue_elements(t, pod, a, closed);
 		code = reconcile_commit_locked(r, t, err);
-		if (code != -EEXIST && code != -EBUSY)
+		if (attempt == 0 && (code == -EEXIST || code == -EBUSY))
+			code = 0;
+		else
 			break;
 	}
 	return code;
@@ -162,12 +177,20 @@ static void find_attached(struct reconcile *r, struct restoration *n)
 static int put_all(struct reconcile *r, const struct restoration *n, bool closed, struct err *err)
 {
 	struct txn *t = txn_new();
-	int result = 0;
+	int result;
 
 	for (size_t i = 0; i < n->pods.n; i++)
-		queue(r, t, n->pods.v[i], n->stored.v[i], closed);
-	if (reconcile_commit_locked(r, t, err) == 0)
+		queue_chains(r, t, n->pods.v[i], n->stored.v[i], closed);
+	result = reconcile_commit_locked(r, t, err);
+	if (result == 0) {
+		t = txn_new();
+		for (size_t i = 0; i < n->pods.n; i++)
+			queue_elements(t, n->pods.v[i], n->stored.v[i], closed);
+		result = reconcile_commit_locked(r, t, err);
+	}
+	if (result == 0)
 		return 0;
+	result = 0;
 	for (size_t i = 0; i < n->pods.n; i++) {
 		int code = put_alone(r, n->pods.v[i], n->stored.v[i], closed, err);
 

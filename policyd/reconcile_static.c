@@ -4,7 +4,7 @@
  *
  *	bar       the static part, and every pod's port and addresses, in one small batch: without the dispatch maps' elements a
  *	          packet of theirs is lost; what is left of the maps goes on to work
- *	pods      what is missing of a pod is put, closed; what stands of it stands
+ *	pods      what is missing of a pod is put, closed, first the chains, then the elements; what stands of it stands
  *
  * Who deletes a table with nft ends soon after, and the kernel then waits for an RCU grace period under the lock that every
  * transaction needs (nft_rcv_nl_event, 10–20 ms). So the bar is sent at once, before anything is read: mostly it is
@@ -131,17 +131,15 @@ static enum mode mode_of(const struct local_pod *pod)
 	return pod->profile[INGRESS] ? pod->mode : pod->attachment->mode;
 }
 
-static void put_missing(struct txn *t, struct standing *standing, const struct local_pod *pod)
+static void put_missing_chains(struct txn *t, struct standing *standing, const struct local_pod *pod)
 {
 	const char *target[DIRECTION_COUNT];
 
-	if (has_its_chains(standing, pod->attachment)) {
-		pod_put_elements(t, pod->attachment);
+	if (has_its_chains(standing, pod->attachment))
 		return;
-	}
 	for (int d = 0; d < DIRECTION_COUNT; d++)
 		target[d] = pod_closed_target(mode_of(pod), (enum direction)d);
-	pod_put(t, pod->attachment, target);
+	pod_put_chains(t, pod->attachment, target);
 }
 
 /* Who holds the lock for long must not keep everybody barred: without it, one that DEL withdraws may be put, closed, and is a stray then. */
@@ -155,10 +153,17 @@ static int ensure_pods(struct reconcile *r, struct err *err)
 	if (code < 0)
 		return err_errno(err, -code, "list the chains of table inet moat");
 	t = txn_new();
+	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
+		if (!reconcile_was_withdrawn(pod, &unused))
+			put_missing_chains(t, standing, pod);
+	code = reconcile_commit_locked(r, t, err);
+	if (code < 0)
+		return code;
+	t = txn_new(); /* they are barred: elements lead only to chains that stand (core/pod.c) */
 	podstore_each_closing(bar_port, NULL, t, NULL);
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
 		if (!reconcile_was_withdrawn(pod, &unused))
-			put_missing(t, standing, pod);
+			pod_put_elements(t, pod->attachment);
 	code = reconcile_commit_locked(r, t, err);
 	if (code == -EEXIST || code == -EBUSY) { /* somebody gave an element another verdict: one by one, with what is in the way gone */
 		reconcile_suspect_all(r);

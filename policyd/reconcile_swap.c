@@ -82,7 +82,12 @@ static int put_lost_pod(struct reconcile *r, struct local_pod *pod, struct err *
 		return 0;
 	t = txn_new();
 	targets_of(r, pod, buf, target);
-	pod_put(t, pod->attachment, target);
+	pod_put_chains(t, pod->attachment, target);
+	code = reconcile_commit_locked(r, t, err);
+	if (code < 0)
+		return code;
+	t = txn_new();
+	pod_put_elements(t, pod->attachment);
 	reconcile_node_open(t, pod, true);
 	return reconcile_commit_locked(r, t, err);
 }

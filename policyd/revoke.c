@@ -18,27 +18,21 @@
  * model as it is then. Looked for are only places that can have lost something: entries opened by a pod whose egress
  * changed, or answered by one whose ingress did, and those of a peer that left a group.
  *
- * When? A packet that was evaluated before the swap may confirm its entry after the walk. Packets are handled within one RCU
- * read-side section from the device to the device, so what was under way at the swap has ended when a grace period has:
- * membarrier(), 8 to 16 ms and much more on a busy machine, in a thread of its own. So the first look is at once, the second
- * after that. What leaves the section between evaluation and confirmation (NFQUEUE of another program, IPsec that looks for
- * a key) can take longer: a third look comes a second or two later.
+ * When? A packet that was evaluated before the swap may confirm its entry after the walk. So the first look is at once, the second
+ * after an RCU grace period, which a thread of its own waits for (moat/grace.h). What leaves the read-side section between evaluation and
+ * confirmation can take longer: a third look comes a second or two later.
  */
 #include "policyd/revoke.h"
 
-#include <linux/membarrier.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "moat/grace.h"
 #include "moat/link.h"
 #include "moat/log.h"
 #include "moat/ruleset.h"
 
 #define THIRD_LOOK_MS 1000
-#define NO_MEMBARRIER_MS 30 /* the kernel has none (nohz_full): twice the longest grace period seen */
 
 struct local_addr {
 	struct addr addr;
@@ -252,8 +246,7 @@ static bool choose(struct revoke *r)
 static void wait_for_packets_under_way(uv_work_t *work)
 {
 	(void)work;
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
-		nanosleep(&(struct timespec){.tv_nsec = NO_MEMBARRIER_MS * 1000000L}, NULL);
+	grace_wait();
 }
 
 static void on_grace_over(uv_work_t *work, int status);

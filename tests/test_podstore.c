@@ -420,6 +420,29 @@ START_TEST(a_put_that_fails_midway_leaves_nothing_behind)
 }
 END_TEST
 
+START_TEST(a_put_that_fails_midway_leaves_what_was_there)
+{
+	struct attachment *again = rundir_attachment("a", "veth2", "10.1.0.12"), *a = NULL;
+	CLEAN_FREE char *obstacle = rundir_path("ports/veth2");
+	size_t before;
+
+	put("a", "veth1", "10.1.0.11");
+	put("b", "veth3", "10.1.0.12");
+	before = rundir_count();
+	ck_assert_int_eq(mkdir(obstacle, 0700), 0); /* its port is the last that is put */
+	ck_assert_int_lt(podstore_put(again, &err), 0);
+	ck_assert_uint_eq(rundir_count(), before);
+	ck_assert_msg(podstore_get("net/a:eth0", &a, &err) == 0, "%s", err.text);
+	ck_assert_str_eq(a->port, "veth1");
+	ck_owner_of_addr("10.1.0.11", "net/a:eth0");
+	ck_owner_of_port("veth1", "net/a:eth0");
+	ck_owner_of_addr("10.1.0.12", "net/b:eth0");
+	ck_owner_of_port("veth3", "net/b:eth0");
+	attachment_free(a);
+	attachment_free(again);
+}
+END_TEST
+
 /* Root writes everywhere; root without capabilities only where the mode says so. */
 static void drop_capabilities(void)
 {
@@ -604,6 +627,7 @@ int main(void)
 	tcase_add_test(tc, the_longest_names_fit_and_longer_ones_are_refused);
 	tcase_add_test(tc, a_full_disk_leaves_nothing_behind);
 	tcase_add_test(tc, a_put_that_fails_midway_leaves_nothing_behind);
+	tcase_add_test(tc, a_put_that_fails_midway_leaves_what_was_there);
 	tcase_add_test(tc, a_put_that_fails_before_its_first_rename_leaves_nothing_behind);
 	tcase_add_test(tc, closing_needs_no_space);
 	tcase_add_test(tc, a_directory_that_others_may_write_is_refused);

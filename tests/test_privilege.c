@@ -165,7 +165,7 @@ static int confined(void (*act)(void), char said[512])
 	if (child == 0) {
 		rundir_leave_host();
 		dup2(out[1], STDERR_FILENO);
-		if (confine_begin(&err) < 0 || confine_calls(&err) < 0)
+		if (confine_begin(&err) < 0 || confine_calls(false, &err) < 0)
 			syscall(SYS_exit_group, 8);
 		act();
 		syscall(SYS_exit_group, 7);

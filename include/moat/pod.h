@@ -25,6 +25,12 @@ bool pod_owns_chain(const struct attachment *a, const char *chain); /* is it one
 void pod_put(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);
 
 /*
+ * Of that, only the chains and their rules. They are committed before the rest, unless nobody guarded the port and the addresses before
+ * (core/pod.c).
+ */
+void pod_put_chains(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);
+
+/*
  * Of that, only what makes a packet of the pod's, or to it, be lost where the dispatch maps have no verdict for it: closed
  * altogether if they are empty, as it was if they are not.
  */

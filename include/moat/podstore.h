@@ -42,6 +42,7 @@ uint64_t podstore_stamp(void);
 /*
  * Writes the attachment and makes it the owner of its addresses and port. Everything that needs space on the disk is made
  * under temporary names first, the directory that podstore_mark_closing will need too: -ENOSPC leaves nothing, and DEL needs none.
+ * A failure leaves what was there before, another attachment's entries and an earlier one of the same key too.
  */
 int podstore_put(const struct attachment *a, struct err *err);
 /* Writes the state file anew where it is, pods/ or closing/, and claims nothing (a former owner that lost an address). -ENOENT. */

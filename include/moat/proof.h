@@ -34,6 +34,9 @@ void proof_renew(struct proof *p);
  */
 void proof_keep(struct proof *p);
 
+/* Likewise, and nothing is recorded: another transaction of ours follows. False: nothing will be. */
+bool proof_pass(struct proof *p);
+
 /* txn_commit of a transaction that may change nothing, handing the record on; not if it writes static rules: they may be another version's. */
 int proof_commit(struct txn *t, struct nl *nl, struct err *err);
 

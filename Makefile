@@ -68,8 +68,8 @@ $(BUILD)/moatctl: $(BUILD)/policyd/moatctl.o $(BUILD)/libmoat.a
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -lcjson -o $@
 
 # What of the plugin reads configurations: the installer says of settings what the plugin would.
-$(BUILD)/moat-install: $(BUILD)/install/main.o $(INSTALL_OBJ) $(call objs,plugin/cni_config.c plugin/cni_json.c plugin/cni_error.c) \
-	$(BUILD)/libmoat.a $(STATIC_FLAGS)
+INSTALL_PLUGIN_OBJ := $(call objs,plugin/cni_config.c plugin/cni_json.c plugin/cni_error.c)
+$(BUILD)/moat-install: $(BUILD)/install/main.o $(INSTALL_OBJ) $(INSTALL_PLUGIN_OBJ) $(BUILD)/libmoat.a $(STATIC_FLAGS)
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(filter-out -pie,$(LDFLAGS)) $(filter %.o %.a,$^) $(PLUGIN_LIBS) -o $@
 
 # Each tests/test_<module>.c is one Check program, linked against everything but the mains.
@@ -130,6 +130,7 @@ help:
 		'make memcheck    unit tests and stories under valgrind' \
 		'make fuzz        fuzz targets with clang: FUZZ_SECONDS each, FUZZ_TARGETS="plugin netlink" picks some' \
 		'make bench       costs as ratios in one run' \
+		'make image       the image, as an OCI archive: static programs and nothing else (buildah or podman)' \
 		'make deps        install missing Debian packages' \
 		'make layers      includes go down only' \
 		'make install     DESTDIR, PREFIX, CNI_BIN' \
@@ -140,6 +141,7 @@ include kernels/kernels.mk
 -include bench/bench.mk
 include tests/fuzz/fuzz.mk
 include tools/analyze.mk
+include deploy/image.mk
 
 clean:
 	$(Q)rm -rf $(BUILD)

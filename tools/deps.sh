@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The Debian packages that building, testing and the demo need: tools/deps.sh [--check] [kernels]
-# `kernels` adds what booting other kernels needs (make check-kernels).
+# The Debian packages that building, testing and the demo need: tools/deps.sh [--check] [image] [kernels]
+# `image` adds what the image is made with (make image), `kernels` what booting other kernels needs (make check-kernels).
 #
 # Installs what is missing, as root or through sudo, and says which; where it cannot, prints the one command that does and
 # fails. --check only looks. When everything is there it says nothing and costs one call of dpkg-query.
@@ -21,9 +21,10 @@ only_check=
 for word; do
 	case $word in
 	--check) only_check=1 ;;
+	image) packages+=(buildah libnghttp2-dev libssl-dev zlib1g-dev libcurl4-openssl-dev) ;;
 	kernels) packages+=(qemu-system-x86 busybox-static kmod ipvsadm) ;;
 	*)
-		echo "usage: tools/deps.sh [--check] [kernels]" >&2
+		echo "usage: tools/deps.sh [--check] [image] [kernels]" >&2
 		exit 2
 		;;
 	esac

@@ -149,11 +149,20 @@ static int read_addrs(struct nl *nl, struct bridge *b)
 	return nl_dump(nl, nlh, on_addr, b);
 }
 
-#define ALL_SEND_REDIRECTS "/proc/sys/net/ipv4/conf/all/send_redirects"
+#define ALL_SEND_REDIRECTS "ipv4/conf/all/send_redirects"
+
+/* In a container /proc/sys cannot be written: what may be is mounted elsewhere. Whose settings they are the process' network namespace says. */
+static char *sysctl_path(const char *below, const char *interface, const char *name)
+{
+	const char *dir = getenv("MOAT_SYSCTL_NET");
+
+	return mem_printf("%s/%s%s%s", dir && *dir ? dir : "/proc/sys/net", below, interface, name);
+}
 
 static void read_all(struct bridge_values *now)
 {
-	CLEAN_CLOSE int fd = open(ALL_SEND_REDIRECTS, O_RDONLY | O_CLOEXEC);
+	CLEAN_FREE char *path = sysctl_path(ALL_SEND_REDIRECTS, "", "");
+	CLEAN_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char digit;
 
 	if (fd >= 0 && read(fd, &digit, 1) == 1)
@@ -342,7 +351,14 @@ static int set_sysctl(const char *path, uint32_t value)
 /* The name is an interface's, so neither a slash nor ".." is in the path. */
 static int set_proxy_ndp(const struct bridge *b, uint32_t value)
 {
-	CLEAN_FREE char *path = mem_printf("/proc/sys/net/ipv6/conf/%s/proxy_ndp", b->name);
+	CLEAN_FREE char *path = sysctl_path("ipv6/conf/", b->name, "/proxy_ndp");
+
+	return set_sysctl(path, value);
+}
+
+static int set_all_send_redirects(uint32_t value)
+{
+	CLEAN_FREE char *path = sysctl_path(ALL_SEND_REDIRECTS, "", "");
 
 	return set_sysctl(path, value);
 }
@@ -354,7 +370,7 @@ int bridge_set(const struct bridge *b, enum bridge_setting s, uint32_t value, st
 	if (s == BRIDGE_PROXY_NDP)
 		code = set_proxy_ndp(b, value);
 	else if (s == BRIDGE_ALL_SEND_REDIRECTS)
-		code = set_sysctl(ALL_SEND_REDIRECTS, value);
+		code = set_all_send_redirects(value);
 	else if (s == BRIDGE_ARP_PROXY_DELAY || s == BRIDGE_ND_PROXY_DELAY)
 		code = set_delay(b, s, value);
 	else

@@ -105,6 +105,28 @@ static int init_subdir(int root, const char *name, struct err *err)
 	return check_private(&st, TEXT(path), err);
 }
 
+static bool is_empty(int dir)
+{
+	int copy = openat(dir, ".", DIR_FLAGS | O_CLOEXEC);
+	DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry = NULL;
+
+	if (copy >= 0 && !entries)
+		close(copy);
+	while (entries && (entry = readdir(entries)) && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")))
+		;
+	if (entries)
+		closedir(entries);
+	return entries && !entry;
+}
+
+/* The kubelet makes the directory of a hostPath volume with mode 0755. Nothing is in it yet, and nobody else could have written. */
+static void take_new_mount(int root, struct stat *st)
+{
+	if (st->st_uid == geteuid() && (st->st_mode & 077) && !(st->st_mode & 022) && is_empty(root) && fchmod(root, 0700) == 0)
+		fstat(root, st);
+}
+
 int podstore_init(struct err *err)
 {
 	CLEAN_CLOSE int root = -1;
@@ -118,6 +140,7 @@ int podstore_init(struct err *err)
 		return root;
 	if (fstat(root, &st) < 0)
 		return err_errno(err, errno, "pod store %s: cannot look at it", TEXT(podstore_dir()));
+	take_new_mount(root, &st);
 	r = check_private(&st, TEXT(podstore_dir()), err);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subdirs); i++)
 		r = init_subdir(root, subdirs[i], err);

@@ -443,6 +443,24 @@ START_TEST(a_put_that_fails_midway_leaves_what_was_there)
 }
 END_TEST
 
+START_TEST(the_kubelet_s_empty_directory_becomes_ours)
+{
+	CLEAN_FREE char *fresh = rundir_path("fresh");
+	struct stat st;
+
+	ck_assert_int_eq(mkdir(fresh, 0700), 0);
+	setenv("MOAT_RUN_DIR", fresh, 1);
+	ck_assert_int_eq(chmod(podstore_dir(), 0777), 0);
+	ck_assert_int_eq(podstore_init(&err), -EPERM); /* others may have written */
+	ck_assert_int_eq(chmod(podstore_dir(), 0755), 0);
+	ck_assert_int_eq(podstore_init(&err), 0);
+	ck_assert_int_eq(stat(podstore_dir(), &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0700);
+	ck_assert_int_eq(chmod(podstore_dir(), 0755), 0);
+	ck_assert_int_eq(podstore_init(&err), -EPERM); /* no longer empty: somebody changed it */
+}
+END_TEST
+
 /* Root writes everywhere; root without capabilities only where the mode says so. */
 static void drop_capabilities(void)
 {
@@ -607,6 +625,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, rundir_remove);
+	tcase_add_test(tc, the_kubelet_s_empty_directory_becomes_ours);
 	tcase_add_test(tc, what_was_put_is_read_back_whole);
 	tcase_add_test(tc, an_attachment_without_kubernetes_has_no_namespace);
 	tcase_add_test(tc, the_newest_owner_has_the_address_and_the_port);

@@ -98,10 +98,16 @@ static void each_element(struct txn *t, const struct attachment *a, const struct
 	}
 }
 
-/* The element that only the daemon adds goes with the others. */
-void pod_discard_addr(struct txn *t, const struct attachment *a, const struct addr *addr)
+static void discard_but_pods(struct txn *t, const struct set_spec *set, struct key key, const char *goto_chain)
 {
-	each_element(t, a, addr, txn_discard_element);
+	if (set != &set_pods[0] && set != &set_pods[1])
+		txn_discard_element(t, set, key, goto_chain);
+}
+
+/* The element that only the daemon adds goes with the others. */
+void pod_discard_addr(struct txn *t, const struct attachment *a, const struct addr *addr, bool stays_lost)
+{
+	each_element(t, a, addr, stays_lost ? discard_but_pods : txn_discard_element);
 	txn_discard_element(t, &set_open_node[FAMILY_INDEX(addr)], pod_input_key(a, addr), NULL);
 	pod_link_discard_addr(t, a, addr, false);
 }

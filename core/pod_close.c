@@ -81,7 +81,7 @@ static void take_over(struct txn *t, const struct attachment *a, const struct at
 	pod_add_chains(t, former);
 	for (size_t i = 0; i < former->n_addrs; i++) {
 		if (attachment_has_addr(a, &former->addrs[i]) || !strcmp(a->port, former->port))
-			pod_discard_addr(t, former, &former->addrs[i]);
+			pod_discard_addr(t, former, &former->addrs[i], false);
 		else
 			left++;
 	}

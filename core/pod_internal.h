@@ -14,8 +14,8 @@ struct key pod_input_key(const struct attachment *a, const struct addr *addr);
 
 void pod_add_chains(struct txn *t, const struct attachment *a);
 void pod_discard_chains(struct txn *t, const struct attachment *a);
-/* All elements of one address, open_node's too. The chains stand, or are in the batch. */
-void pod_discard_addr(struct txn *t, const struct attachment *a, const struct addr *addr);
+/* All elements of one address, open_node's too; stays_lost: not that in `pods`. The chains stand, or are in the batch. */
+void pod_discard_addr(struct txn *t, const struct attachment *a, const struct addr *addr, bool stays_lost);
 /* The exact removal of an element that has another verdict than the chain `own`. */
 void pod_evict_element(struct txn *t, struct nl *nl, const struct set_spec *map, struct key key, const char *own);
 

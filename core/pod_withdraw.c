@@ -38,11 +38,14 @@ static void let_go(struct txn *t, struct nl *nl, const struct attachment *a, con
 
 /*
  * A routed port loses what is sent to it. Behind a bridge only the address tells: what the node would keep, until somebody answers for
- * it, would reach its next owner, whom nobody had asked.
+ * it, would reach its next owner, whom nobody had asked. So its element stays; deleted and added in one batch, a lookup might miss both.
  */
-static void keep_lost(struct txn *t, const struct attachment *a, const struct addr *addr)
+static void withdraw_addr(struct txn *t, const struct attachment *a, const struct addr *addr)
 {
-	if (a->bridge[0])
+	bool stays_lost = a->bridge[0];
+
+	pod_discard_addr(t, a, addr, stays_lost);
+	if (stays_lost)
 		txn_add_element(t, &set_pods[FAMILY_INDEX(addr)], key_of_addr(addr), NULL);
 }
 
@@ -50,12 +53,10 @@ static void queue_withdrawal(struct txn *t, struct nl *nl, const struct attachme
 {
 	pod_add_chains(t, a);
 	for (size_t i = 0; i < a->n_addrs; i++)
-		if (still_owns(nl, a, &a->addrs[i])) {
-			pod_discard_addr(t, a, &a->addrs[i]);
-			keep_lost(t, a, &a->addrs[i]);
-		} else {
+		if (still_owns(nl, a, &a->addrs[i]))
+			withdraw_addr(t, a, &a->addrs[i]);
+		else
 			let_go(t, nl, a, &a->addrs[i]);
-		}
 	pod_discard_chains(t, a);
 	pod_link_discard_mac(t, a);
 }

@@ -170,11 +170,12 @@ static bool is_under_way(uint8_t packet)
 static bool has_packets_under_way(const struct ledger *l, uint32_t path)
 {
 	const struct path *p = &l->paths[path];
-	uint32_t end = p->sent, first = end > LAST_PACKETS ? end - LAST_PACKETS : 0;
+	uint32_t end;
 
-	if (p->sending)
+	if (p->sending) /* before its number is read: one that is sent meanwhile knows what is expected of it now */
 		return true;
-	for (uint32_t i = first; i < end; i++)
+	end = p->sent;
+	for (uint32_t i = end > LAST_PACKETS ? end - LAST_PACKETS : 0; i < end; i++)
 		if (is_under_way(l->pages[path].packets[i]))
 			return true;
 	return false;

@@ -156,6 +156,7 @@ static int fail(int code, const char *what, struct err *err)
 	return err_errno(err, -code, "seccomp: %s", what);
 }
 
+#ifndef SECCOMP_NONE
 static int load(scmp_filter_ctx filter, int code, struct err *err)
 {
 	if (code == 0)
@@ -165,14 +166,20 @@ static int load(scmp_filter_ctx filter, int code, struct err *err)
 	seccomp_release(filter);
 	return code < 0 ? fail(code, "the filter of system calls cannot be set", err) : 0;
 }
+#endif
 
 static int refuse_io_uring(struct err *err)
 {
+#ifdef SECCOMP_NONE
+	(void)err;
+	return 0;
+#else
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 
 	if (!filter)
 		return fail(-ENOMEM, "new filter", err);
 	return load(filter, seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0), err);
+#endif
 }
 
 int confine_begin(struct err *err)

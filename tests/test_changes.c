@@ -125,7 +125,7 @@ static int count_rule(const struct nlmsghdr *nlh, void *arg)
 
 static unsigned rules_of(const char *chain)
 {
-	char scratch[512];
+	char scratch[512] = {0};
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(scratch, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 0);
 	unsigned n = 0;
 

@@ -263,7 +263,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("doc");
-	TCase *tc = tcase_create("doc");
+	TCase *tc = tcase_create("doc"), *large = tcase_create("large");
 	SRunner *runner;
 	int failed;
 
@@ -280,9 +280,12 @@ int main(void)
 	tcase_add_test(tc, broken_text_names_its_line);
 	tcase_add_test(tc, what_is_no_utf8_text_is_refused);
 	tcase_add_test(tc, deep_nesting_is_refused);
-	tcase_add_test(tc, large_files_are_refused_at_once);
-	tcase_add_test(tc, large_maps_are_read_in_time);
 	suite_add_tcase(suite, tc);
+	tcase_set_timeout(large, 60);
+	tcase_set_tags(large, "large");
+	tcase_add_test(large, large_files_are_refused_at_once);
+	tcase_add_test(large, large_maps_are_read_in_time);
+	suite_add_tcase(suite, large);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

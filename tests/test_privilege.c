@@ -342,7 +342,7 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("privilege");
-	TCase *t = tcase_create("privilege");
+	TCase *t = tcase_create("privilege"), *filter = tcase_create("filter");
 	SRunner *r = srunner_create(s);
 	int failed;
 
@@ -350,12 +350,15 @@ int main(void)
 	tcase_add_test(t, what_is_not_kept_is_gone);
 	tcase_add_test(t, bounding_set_is_emptied);
 	tcase_add_test(t, without_the_capability_it_needs_the_daemon_does_not_start);
-	tcase_add_loop_test(t, what_is_not_known_ends_the_process_and_is_told, 0, ARRAY_SIZE(violations));
-	tcase_add_test(t, what_is_known_works);
-	tcase_add_test(t, io_uring_is_not_to_be_had);
 	tcase_add_test(t, own_user_is_trusted_on_both_sides);
 	tcase_add_test(t, another_user_is_not_trusted_on_either_side);
 	suite_add_tcase(s, t);
+	tcase_set_timeout(filter, 30);
+	tcase_set_tags(filter, "seccomp");
+	tcase_add_loop_test(filter, what_is_not_known_ends_the_process_and_is_told, 0, ARRAY_SIZE(violations));
+	tcase_add_test(filter, what_is_known_works);
+	tcase_add_test(filter, io_uring_is_not_to_be_had);
+	suite_add_tcase(s, filter);
 	srunner_set_fork_status(r, CK_FORK); /* what is given up is gone for the process */
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -118,10 +118,12 @@ START_TEST(closed_dual_stack_pod_has_its_bytecode)
 }
 END_TEST
 
+static struct txn *volatile aborted; /* is reached from here when the child ends */
+
 /* Aborts kill the test program's child: the phrase has not written a rule without its match. */
 START_TEST(lookup_without_a_key_aborts)
 {
-	struct txn *t = txn_new();
+	struct txn *t = aborted = txn_new();
 
 	rule_begin(t, "phrase");
 	rule_in(t, "s");
@@ -130,7 +132,7 @@ END_TEST
 
 START_TEST(target_of_what_is_not_icmpv6_aborts)
 {
-	struct txn *t = txn_new();
+	struct txn *t = aborted = txn_new();
 
 	txn_on(t, TABLE_BRIDGE);
 	rule_begin(t, "phrase");
@@ -140,7 +142,7 @@ END_TEST
 
 START_TEST(frame_of_two_types_aborts)
 {
-	struct txn *t = txn_new();
+	struct txn *t = aborted = txn_new();
 
 	txn_on(t, TABLE_BRIDGE);
 	rule_begin(t, "phrase");
@@ -151,7 +153,7 @@ END_TEST
 
 START_TEST(frame_in_table_inet_aborts)
 {
-	struct txn *t = txn_new();
+	struct txn *t = aborted = txn_new();
 
 	rule_begin(t, "phrase");
 	rule_ether_type(t, 0x0806);
@@ -161,7 +163,7 @@ END_TEST
 START_TEST(element_of_a_map_without_its_value_aborts)
 {
 	static const struct set_spec map = {.name = "m", .fields = {FIELD_IFNAME}, .value = FIELD_ETHER};
-	struct txn *t = txn_new();
+	struct txn *t = aborted = txn_new();
 
 	txn_add_element(t, &map, key_of_port("veth1"), NULL);
 }
@@ -169,7 +171,7 @@ END_TEST
 
 START_TEST(rule_about_both_families_aborts)
 {
-	struct txn *t = txn_new();
+	struct txn *t = aborted = txn_new();
 
 	rule_begin(t, "phrase");
 	rule_load_saddr(t, AF_INET);
@@ -179,7 +181,7 @@ END_TEST
 
 START_TEST(message_in_the_middle_of_a_rule_aborts)
 {
-	struct txn *t = txn_new();
+	struct txn *t = aborted = txn_new();
 
 	rule_begin(t, "phrase");
 	txn_flush_chain(t, "phrase");

@@ -141,6 +141,9 @@ static int read_args(const char *text, struct cni_env *ret, struct cni_error *e)
 	code = check_args(&args, e);
 	if (code)
 		return code;
+	/* podman knows no namespaces: its containers are pods of `default`, as what kubectl is told without one */
+	if (args.name && !args.namespace && text_is_dns1123_subdomain(args.name))
+		args.namespace = "default";
 	ret->pod_namespace = mem_strdup(args.namespace);
 	ret->pod_name = mem_strdup(args.name);
 	ret->pod_uid = mem_strdup(args.uid);

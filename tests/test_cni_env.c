@@ -95,6 +95,16 @@ START_TEST(podman_has_a_name_but_no_namespace)
 }
 END_TEST
 
+START_TEST(a_name_that_a_pod_may_have_is_of_the_namespace_default)
+{
+	setenv("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=my-pod", 1);
+	ck_assert_int_eq(cni_env_read(ADD_NEEDS, &env, &e), 0);
+	ck_assert_str_eq(env.pod_namespace, "default");
+	ck_assert_str_eq(env.pod_name, "my-pod");
+	cni_env_done(&env);
+}
+END_TEST
+
 static const struct {
 	const char *args, *why;
 } bad_args[] = {
@@ -146,6 +156,7 @@ int main(void)
 	tcase_add_loop_test(tc, an_interface_name_the_kernel_would_not_take_is_refused, 0, ARRAY_SIZE(bad_ifnames));
 	tcase_add_test(tc, a_kubernetes_pod_is_read);
 	tcase_add_test(tc, podman_has_a_name_but_no_namespace);
+	tcase_add_test(tc, a_name_that_a_pod_may_have_is_of_the_namespace_default);
 	tcase_add_loop_test(tc, bad_args_are_refused, 0, ARRAY_SIZE(bad_args));
 	tcase_add_test(tc, huge_args_are_refused);
 	suite_add_tcase(suite, tc);

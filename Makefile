@@ -127,6 +127,7 @@ help:
 		'make unit        only the unit tests;  make check-netns STORIES="01 07": only stories' \
 		'make asan        make check under sanitizers' \
 		'make check-kernels  unit tests and stories under Debian kernels in qemu; KERNELS="6.1", KERNEL_STORIES="01 20"' \
+		'make check-cluster  stories with real runtimes, etcd, API server, cluster; needs Go 1.24 or KUBEBUILDER_ASSETS; STORIES="01 12"' \
 		'make tidy        clang-tidy;  make analyze: gcc -fanalyzer, cppcheck, shellcheck' \
 		'make memcheck    unit tests and stories under valgrind' \
 		'make fuzz        fuzz targets with clang: FUZZ_SECONDS each, FUZZ_TARGETS="plugin netlink" picks some' \
@@ -138,6 +139,7 @@ help:
 		'V=1 shows commands; CC, BUILD, SANITIZE, WERROR=1 do what they say'
 
 include netns-tests/netns.mk
+include cluster-tests/cluster.mk
 include kernels/kernels.mk
 -include bench/bench.mk
 include tests/fuzz/fuzz.mk

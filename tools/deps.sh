@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The Debian packages that building, testing and the demo need: tools/deps.sh [--check] [image] [kernels]
+# The Debian packages that building, testing and the demo need: tools/deps.sh [--check] [cluster] [image] [kernels]
 # `image` adds what the image is made with (make image), `kernels` what booting other kernels needs (make check-kernels).
 #
 # Installs what is missing, as root or through sudo, and says which; where it cannot, prints the one command that does and
@@ -23,8 +23,9 @@ for word; do
 	--check) only_check=1 ;;
 	image) packages+=(buildah libnghttp2-dev libssl-dev zlib1g-dev libcurl4-openssl-dev) ;;
 	kernels) packages+=(qemu-system-x86 busybox-static kmod ipvsadm) ;;
+	cluster) packages+=(containerd runc podman crun openssl curl) ;;
 	*)
-		echo "usage: tools/deps.sh [--check] [image] [kernels]" >&2
+		echo "usage: tools/deps.sh [--check] [cluster] [image] [kernels]" >&2
 		exit 2
 		;;
 	esac

@@ -11,6 +11,7 @@ mkdir -p $RESULTS
 declare -A CONTAINER  # container id by pod name: another one for each life of the name
 declare -A PORT       # its host-side interface
 declare -A NAMESPACE  # Kubernetes' one
+declare -A POD_UID    # what an API server gave it; else it is made of the container id
 LIVES=0
 
 # conflist_write PLUGIN…: the conflist with the primary and what follows it, each an object; none is the primary alone.
@@ -31,7 +32,7 @@ cni()
 	ns=${NAMESPACE[$name]:-default}
 	run "$DRIVER" "$verb" --conflist $CONFLIST --path "$BUILD:$CNI_PLUGINS" --cache $T/cni \
 		--netns "/run/netns/$name" --container "${CONTAINER[$name]}" --result "$RESULTS/$name" \
-		--args "IgnoreUnknown=1;K8S_POD_NAMESPACE=$ns;K8S_POD_NAME=$name;K8S_POD_UID=uid-${CONTAINER[$name]}" "$@"
+		--args "IgnoreUnknown=1;K8S_POD_NAMESPACE=$ns;K8S_POD_NAME=$name;K8S_POD_UID=${POD_UID[$name]:-uid-${CONTAINER[$name]}}" "$@"
 }
 
 # pod_make NAME [--ns NAMESPACE]: namespace and listeners, no network yet; what runs in it from now on sees the first instant.

@@ -114,6 +114,7 @@ static void found(struct reading *r, struct inventory_object *o, uint64_t id)
 		return;
 	}
 	o->table = r->table;
+	o->id = item.id;
 	r->extra(o, r->arg);
 }
 
@@ -280,7 +281,8 @@ int inventory_compare(struct inventory *inv, struct nl *nl, enum table table, in
 	code = dump_table(&r, nl);
 	for (size_t i = 0; code == 0 && i < inv->items.n; i++) {
 		const struct item *item = &inv->items.v[i];
-		struct inventory_object o = {.table = table, .kind = item->kind, .name = item->name->text, .owner = item->owner};
+		struct inventory_object o = {
+			.table = table, .kind = item->kind, .name = item->name->text, .owner = item->owner, .id = item->id};
 
 		if (item->table == table && !item->stands)
 			missing(&o, arg);

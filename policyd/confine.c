@@ -4,9 +4,9 @@
  *
  * Tenants write what the daemon parses, so it is to be of little use to who takes it over by that: of all capabilities it keeps
  * CAP_NET_ADMIN (nf_tables, conntrack, socket buffers beyond the default), which nothing works without; everything else it does as the owner of
- * its files. It executes nothing, starts no process and no threads but the two that look for connections (revoke.c), which are there
- * before the list is in force and are held to it too, and opens no socket but netlink's and those on its control socket. So the
- * list of system calls is short, and the same for its whole life; `make syscalls` derives it: all stories run with the daemon
+ * its files. It executes nothing, starts no process and no threads but the three that look for connections (revoke.c) and at
+ * everything (check.c), which are there before the list is in force and are held to it too, and opens no socket but netlink's and
+ * those on its control socket. So the list of system calls is short, and the same for its whole life; `make syscalls` derives it: all stories run with the daemon
  * under strace, and what it calls is compared with the list. In every other run a call that is not in it ends the daemon, as
  * SIGSYS, and the log has its number. The kernel keeps what stood.
  *

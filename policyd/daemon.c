@@ -301,8 +301,8 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 	d->options = *options;
 	d->retry_ms = RETRY_FIRST_MS;
 	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.finder.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
-	d->manifests.inotify = d->watch.fd = -1;
-	setenv("UV_THREADPOOL_SIZE", "2", 1); /* revocation's: one looks, one waits for a grace period */
+	d->manifests.inotify = d->watch.fd = d->watch.survey_nl.fd = -1;
+	setenv("UV_THREADPOOL_SIZE", "3", 1); /* revocation's: one looks, one waits for a grace period; the watch's */
 	code = confine_begin(err);
 	if (code < 0) {
 		free(d);

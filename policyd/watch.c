@@ -316,12 +316,12 @@ static bool may_check(const struct watch *w)
 {
 	uint64_t pause = CHECK_PAUSE_US > 10 * w->check_us ? CHECK_PAUSE_US : 10 * w->check_us;
 
-	return tamper_now_us() - w->checked_us >= pause;
+	return !w->checking && tamper_now_us() - w->checked_us >= pause;
 }
 
 static void on_again(uv_timer_t *timer);
 
-static void act(struct watch *w)
+void watch_act(struct watch *w)
 {
 	struct reconcile *r = w->reconcile;
 
@@ -352,7 +352,7 @@ static void on_again(uv_timer_t *timer)
 	struct watch *w = timer->data;
 
 	hear(w);
-	act(w);
+	watch_act(w);
 }
 
 static void on_readable(uv_poll_t *handle, int status, int events)
@@ -363,7 +363,7 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 	if (status < 0) /* an overrun is an error of the socket, at which libuv stops polling for good */
 		uv_poll_start(handle, UV_READABLE, on_readable);
 	hear(w);
-	act(w);
+	watch_act(w);
 }
 
 static void on_late(uv_timer_t *timer)
@@ -375,7 +375,7 @@ static void on_late(uv_timer_t *timer)
 		w->lost = true;
 		w->heard = w->expected;
 	}
-	act(w);
+	watch_act(w);
 }
 
 void watch_look(struct watch *w)
@@ -395,7 +395,7 @@ void watch_look(struct watch *w)
 		w->check_wanted = true;
 	w->rebuilds = w->reconcile->stats.rebuilds;
 	w->reconcile->pods_unlocked = false;
-	act(w);
+	watch_act(w);
 }
 
 void watch_links_gone(struct watch *w)
@@ -462,12 +462,14 @@ int watch_start(struct watch *w, struct reconcile *r, uv_loop_t *loop, void (*fo
 	w->found = found;
 	w->arg = arg;
 	w->well_us = w->polled_us = tamper_now_us();
-	if (open_socket(w, err) < 0)
+	if (open_socket(w, err) < 0 || nl_open(&w->survey_nl, NETLINK_NETFILTER, err) < 0)
 		return -err->code;
 	uv_poll_init(loop, &w->events, w->fd);
 	uv_prepare_init(loop, &w->before_poll);
 	uv_timer_init(loop, &w->again);
 	uv_timer_init(loop, &w->late);
+	uv_idle_init(loop, &w->turn);
+	w->turn.data = w;
 	w->events.data = w->before_poll.data = w->again.data = w->late.data = w;
 	uv_poll_start(&w->events, UV_READABLE, on_readable);
 	uv_prepare_start(&w->before_poll, on_before_poll);
@@ -478,7 +480,7 @@ int watch_start(struct watch *w, struct reconcile *r, uv_loop_t *loop, void (*fo
 void watch_close_handles(struct watch *w)
 {
 	uv_handle_t *handles[] = {(uv_handle_t *)&w->events, (uv_handle_t *)&w->before_poll, (uv_handle_t *)&w->again,
-				  (uv_handle_t *)&w->late};
+				  (uv_handle_t *)&w->late, (uv_handle_t *)&w->turn};
 
 	for (size_t i = 0; w->started && i < ARRAY_SIZE(handles); i++)
 		uv_close(handles[i], NULL);
@@ -487,6 +489,7 @@ void watch_close_handles(struct watch *w)
 
 void watch_done(struct watch *w)
 {
+	watch_check_done(w);
 	strays_done(&w->strays);
 	if (w->fd >= 0)
 		close(w->fd);

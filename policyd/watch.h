@@ -28,6 +28,11 @@ struct watch {
 	uv_prepare_t before_poll;
 	uv_timer_t again; /* when another of moat's writers was at work */
 	uv_timer_t late;  /* for a generation that may still be on its way */
+	uv_idle_t turn;   /* of the whole look (check.c), */
+	uv_work_t reading;    /* and its thread, */
+	struct nl survey_nl;  /* with a socket of its own */
+	struct survey *survey, *former;
+	bool checking, refreshed; /* it is under way; the pod store was read again for it */
 	bool started;
 	struct reconcile *reconcile; /* not owned */
 	struct tamper tamper;
@@ -56,8 +61,12 @@ void watch_done(struct watch *w);
 /* Now and then: was every transaction heard of? Costs one small question to the kernel. */
 void watch_look(struct watch *w);
 
-/* The whole look at everything, at once. */
+/* check.c: begins the whole look at everything, if none is under way. */
 void watch_check(struct watch *w);
+void watch_check_done(struct watch *w);
+
+/* Does what was heard or found to be necessary. */
+void watch_act(struct watch *w);
 
 /* Interfaces have gone: what was a stray because its link was there may be none now. */
 void watch_links_gone(struct watch *w);

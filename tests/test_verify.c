@@ -3,6 +3,7 @@
 #include <check.h>
 #include <linux/netlink.h>
 #include <string.h>
+#include <time.h>
 
 #include "moat/dump.h"
 #include "moat/pod.h"
@@ -252,6 +253,122 @@ START_TEST(nothing_is_known_before_the_first_build)
 }
 END_TEST
 
+/* ---- the look in turns --------------------------------------------------------------------------------------------------- */
+
+static void run(void)
+{
+	ck_assert_msg(reconcile_run(&r, &err) == 0, "%s", err.text);
+}
+
+static struct attachment *attach_known(unsigned i)
+{
+	CLEAN_FREE char *id = mem_printf("n%u", i), *port = mem_printf("veth-n%u", i), *address = mem_printf("10.2.%u.%u", i / 250, 1 + i % 250);
+	struct attachment *a = attach(id, port, address, 100 + i);
+
+	cluster_attach(c, a);
+	return a;
+}
+
+static struct survey *survey_wanting_all(void)
+{
+	struct survey *s = survey_new(&r, &err);
+
+	ck_assert_msg(s != NULL, "%s", err.text);
+	while (!survey_want(s, 0))
+		;
+	return s;
+}
+
+static void damage(void)
+{
+	struct txn *t = txn_new();
+
+	txn_delete_element(t, &set_self[0], key_with_addr(key_of_addr(&pod->addrs[0]), &pod->addrs[0]));
+	commit(t);
+}
+
+static uint64_t cpu_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* Whatever the machine: of its own time, no turn takes more than a small part of the whole. */
+START_TEST(many_pods_are_asked_for_in_short_turns)
+{
+	enum { PODS = 300 };
+	uint64_t total = 0, longest = 0;
+	struct survey *s;
+	bool over = false;
+
+	for (unsigned i = 0; i < PODS; i++)
+		attachment_free(attach_known(i));
+	run();
+	s = survey_new(&r, &err);
+	while (!over) {
+		uint64_t began = cpu_us(), took;
+
+		over = survey_want(s, 100);
+		took = cpu_us() - began;
+		total += took;
+		longest = took > longest ? took : longest;
+	}
+	ck_assert_msg(longest * 4 < total, "one turn took %u of %u us", (unsigned)longest, (unsigned)total);
+	survey_read(s, &nl);
+	ck_assert_int_eq(survey_judge(s, NULL, &v, &err), 0);
+	ck_assert_str_eq(v.what, "");
+	survey_free(s);
+}
+END_TEST
+
+/* A pod comes between what is wanted and what is read, twice; and another goes. What is really missing is found all the same. */
+START_TEST(a_model_that_goes_on_changing_is_no_difference)
+{
+	struct attachment *b = attach_known(1), *d;
+	struct survey *first, *second;
+	CLEAN_FREE char *key = attachment_key(b);
+
+	run();
+	first = survey_wanting_all();
+	d = attach_known(2);
+	cluster_detach(c, key);
+	ck_assert_int_eq(pod_withdraw(b, &err), 0);
+	ck_assert_int_eq(podstore_remove(b, &err), 0);
+	run();
+	if (_i)
+		damage();
+	survey_read(first, &nl);
+	ck_assert_int_eq(survey_judge(first, NULL, &v, &err), -EAGAIN);
+	second = survey_wanting_all();
+	attachment_free(attach_known(3));
+	run();
+	survey_read(second, &nl);
+	ck_assert_int_eq(survey_judge(second, first, &v, &err), 0);
+	ck_assert_str_eq(v.what, _i ? "missing: element of set self" : "");
+	ck_assert_uint_eq(v.pods, _i);
+	ck_assert(!v.program && !v.static_part && !v.surroundings);
+	ck_assert_uint_eq(v.chains.n, 0);
+	survey_free(first);
+	survey_free(second);
+	attachment_free(b);
+	attachment_free(d);
+}
+END_TEST
+
+START_TEST(what_is_built_anew_meanwhile_is_not_compared)
+{
+	struct survey *s = survey_wanting_all();
+
+	reconcile_distrust(&r);
+	run();
+	survey_read(s, &nl);
+	ck_assert_int_eq(survey_judge(s, NULL, &v, &err), -ENOTSUP);
+	survey_free(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("verify");
@@ -272,6 +389,9 @@ int main(void)
 	tcase_add_test(tcase, an_element_for_itself_goes_unless_it_is_a_port_that_is_there);
 	tcase_add_test(tcase, while_another_writer_is_at_work_strays_wait);
 	tcase_add_test(tcase, nothing_is_known_before_the_first_build);
+	tcase_add_test(tcase, many_pods_are_asked_for_in_short_turns);
+	tcase_add_loop_test(tcase, a_model_that_goes_on_changing_is_no_difference, 0, 2);
+	tcase_add_test(tcase, what_is_built_anew_meanwhile_is_not_compared);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_set_fork_status(runner, CK_FORK);

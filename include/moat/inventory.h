@@ -18,6 +18,7 @@ struct inventory_object {
 	const char *name;       /* of the chain (a rule's too), or of the set */
 	struct element element; /* INVENTORY_ELEMENT, of the kernel's objects only */
 	void *owner;            /* of wanted objects only */
+	uint64_t id;            /* of all that it is, the same in every inventory */
 };
 
 struct inventory;

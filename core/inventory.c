@@ -83,9 +83,11 @@ static struct name *name_get(struct inventory *inv, const char *text)
 
 static uint64_t mix(uint64_t id, const void *data, size_t len)
 {
+	const uint8_t *bytes = data;
+
 	/* FNV-1a, 64 bits; the length keeps neighbours apart */
-	for (const uint8_t *p = data, *end = p + len; p < end; p++)
-		id = (id ^ *p) * 0x100000001b3u; /* NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): integers have all their bytes */
+	for (size_t i = 0; i < len; i++)
+		id = (id ^ bytes[i]) * 0x100000001b3u; /* NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): integers have all their bytes */
 	return (id ^ len) * 0x100000001b3u;
 }
 

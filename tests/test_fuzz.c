@@ -11,7 +11,8 @@
 #define INPUT_MAX 65536
 
 static const struct fuzz_target *const targets[] = {&fuzz_plugin, &fuzz_manifest, &fuzz_policy,	&fuzz_selector, &fuzz_cluster,
-						    &fuzz_netlink, &fuzz_control,  &fuzz_moatctl, &fuzz_podstore, &fuzz_conflist};
+						    &fuzz_netlink, &fuzz_control,  &fuzz_moatctl, &fuzz_podstore, &fuzz_conflist,
+						    &fuzz_watch};
 
 static void replay(const struct fuzz_target *target, const char *path)
 {

@@ -23,6 +23,7 @@ extern const struct fuzz_target fuzz_policy;    /* the spec of one NetworkPolicy
 extern const struct fuzz_target fuzz_selector;  /* selectors and ports as the model has them */
 extern const struct fuzz_target fuzz_cluster;   /* changes of a cluster, one after the other */
 extern const struct fuzz_target fuzz_netlink;   /* what the kernel answers */
+extern const struct fuzz_target fuzz_watch;     /* what the kernel tells of changes */
 extern const struct fuzz_target fuzz_control;   /* what clients say to the daemon */
 extern const struct fuzz_target fuzz_moatctl;   /* what the daemon says to moatctl */
 extern const struct fuzz_target fuzz_podstore;  /* state files and index links */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fuzz/kernel.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/rtnetlink.h>
@@ -24,6 +26,7 @@
 struct fake_socket {
 	int fd;
 	uint32_t seq; /* of the last request */
+	bool asked;
 	bool batch;   /* it was a batch */
 	char answer[ANSWER_MAX] __attribute__((aligned(8))); /* of a kernel that complies */
 	size_t answer_len;
@@ -49,6 +52,12 @@ void fuzz_kernel_complies(const char *ifname)
 	kernel.complies = true;
 	kernel.ifname = ifname;
 	kernel.commits = 0;
+	kernel.input = (struct fuzz_input){NULL, 0};
+}
+
+void fuzz_kernel_tells(const uint8_t *data, size_t len)
+{
+	kernel.input = (struct fuzz_input){data, len};
 }
 
 unsigned fuzz_kernel_commits(void)
@@ -146,8 +155,16 @@ static void answer_request(struct fake_socket *s, const struct nlmsghdr *request
 		mnl_attr_put_u32(nlh, CTA_STATS_GLOBAL_ENTRIES, 0);
 		answer_end(s, nlh);
 		break;
-	default: /* nf_tables: there is no table */
-		answer_error(s, ENOENT);
+	case NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN:
+		nlh = answer(s, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN, sizeof(struct nfgenmsg));
+		mnl_attr_put_u32(nlh, NFTA_GEN_ID, htonl(kernel.commits));
+		answer_end(s, nlh);
+		break;
+	default: /* nf_tables: there is no table before the first commit, and then all of it is empty */
+		if (kernel.commits && (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
+			answer_done(s);
+		else
+			answer_error(s, ENOENT);
 		return;
 	}
 	if (request->nlmsg_flags & NLM_F_ACK)
@@ -278,6 +295,7 @@ ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags)
 	check_messages(nlh, len);
 	s->seq = nlh->nlmsg_seq;
 	s->batch = false;
+	s->asked = true;
 	s->answer_len = 0;
 	if (kernel.complies)
 		answer_request(s, nlh);
@@ -293,7 +311,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 		return __real_sendmsg(fd, msg, flags);
 	for (size_t i = 0; i < msg->msg_iovlen; i++)
 		len += msg->msg_iov[i].iov_len;
-	s->batch = true;
+	s->batch = s->asked = true;
 	s->answer_len = 0;
 	FUZZ_CHECK(msg->msg_iovlen == 3);
 	if (kernel.complies)
@@ -308,7 +326,7 @@ ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags)
 
 	if (!s)
 		return __real_recv(fd, buf, size, flags);
-	if (!kernel.complies)
+	if (!kernel.complies || !s->asked)
 		return next_record(s, buf, size);
 	if (!s->answer_len) {
 		errno = EAGAIN;

@@ -19,9 +19,11 @@ void fuzz_kernel_says(const uint8_t *data, size_t len);
 
 /*
  * Answers as a node would on which the container's interface (its name lives as long as the answers) is a veth with index 2, its peer veth17 with index 17, no table and
- * no connection is there, and every batch is taken.
+ * no connection is there (after a batch an empty table), and every batch is taken.
  */
 void fuzz_kernel_complies(const char *ifname);
+/* And tells whoever has asked nothing, a listener, these records. */
+void fuzz_kernel_tells(const uint8_t *data, size_t len);
 unsigned fuzz_kernel_commits(void); /* batches taken since then */
 
 #endif

@@ -6,8 +6,10 @@
 #include <linux/netlink.h>
 #include <string.h>
 
+#include "moat/bridge.h"
 #include "moat/conntrack.h"
 #include "moat/dump.h"
+#include "moat/inventory.h"
 #include "moat/link.h"
 #include "moat/pod.h"
 #include "moat/rule.h"
@@ -147,10 +149,75 @@ static void check_pod(void)
 	attachment_free(a);
 }
 
+static void ask_bridge(void)
+{
+	struct bridge bridge;
+	struct err err;
+
+	if (bridge_look(17, &bridge, &err) < 0) {
+		FUZZ_CHECK(err.code && err.text[0]);
+		return;
+	}
+	FUZZ_CHECK(memchr(bridge.name, 0, sizeof(bridge.name)) && bridge.n_addrs <= BRIDGE_ADDRS_MAX);
+	if (bridge_read_delays(&bridge, &err) < 0)
+		FUZZ_CHECK(err.code && err.text[0]);
+}
+
+static void ask_bridge_ports(void)
+{
+	const struct bridge bridge = {.index = 17, .name = "cni0"};
+	char port[IF_NAMESIZE], kind[16];
+	struct err err;
+
+	if (bridge_find_foreign_port(&bridge, port, kind, &err) == 0)
+		FUZZ_CHECK(memchr(port, 0, sizeof(port)) && memchr(kind, 0, sizeof(kind)));
+	else
+		FUZZ_CHECK(err.code && err.text[0]);
+}
+
+static void on_proxy(const struct addr *addr, void *arg)
+{
+	(void)arg;
+	FUZZ_CHECK(addr->family == AF_INET || addr->family == AF_INET6);
+	touched += addr->bytes[addr_len(addr) - 1];
+}
+
+static void ask_proxies(void)
+{
+	struct err err;
+
+	if (bridge_each_proxy(17, on_proxy, NULL, &err) < 0)
+		FUZZ_CHECK(err.code && err.text[0]);
+}
+
+static void on_object(const struct inventory_object *o, void *arg)
+{
+	const uint8_t *key = o->element.key;
+
+	(void)arg;
+	touched += strlen(o->name);
+	for (size_t i = 0; key && i < o->element.key_len; i++)
+		touched += key[i];
+	touched += o->element.chain ? strlen(o->element.chain) : 0;
+}
+
+static void ask_inventory(void)
+{
+	struct inventory *inv = inventory_new();
+	struct txn *t = txn_new();
+
+	ruleset_put(t, TABLE_INET);
+	inventory_want(inv, t, NULL, NULL);
+	txn_free(t);
+	inventory_compare(inv, &nl, TABLE_INET, on_object, on_object, NULL);
+	inventory_free(inv);
+}
+
 static void run(const uint8_t *data, size_t len)
 {
 	static void (*const questions[])(void) = {ask_link, ask_port, ask_route, ask_names, ask_elements, ask_counter, ask_verdict,
-						  ask_proof, ask_connections, commit, check_pod};
+						  ask_proof, ask_connections, commit, check_pod, ask_bridge, ask_bridge_ports,
+						  ask_proxies, ask_inventory};
 
 	if (!len)
 		return;

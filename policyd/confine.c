@@ -139,6 +139,7 @@ static const int calls_of_kube[] = {
 	SCMP_SYS(connect),
 	SCMP_SYS(getpeername),
 	SCMP_SYS(poll),
+	SCMP_SYS(shutdown),
 	SCMP_SYS(getrandom),
 };
 

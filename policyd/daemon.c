@@ -252,8 +252,6 @@ static int init(struct daemon *d, struct err *err)
 	code = attachments_init(&d->attachments, d->cluster, err);
 	if (code == 0 && d->options.manifests)
 		code = manifest_init(&d->manifests, d->options.manifests, d->cluster, err);
-	else if (code == 0)
-		code = kube_source_init(&d->kube, d->options.kubeconfig, err);
 	turns_init(&d->turns);
 	d->manifests.turns = &d->turns;
 	if (code == 0)
@@ -303,8 +301,11 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 	d->reconcile.nl.fd = d->reconcile.revoke.conntrack.finder.fd = d->reconcile.revoke.conntrack.deleter.fd = -1;
 	d->manifests.inotify = d->watch.fd = d->watch.survey_nl.fd = -1;
 	setenv("UV_THREADPOOL_SIZE", "3", 1); /* revocation's: one looks, one waits for a grace period; the watch's */
-	code = confine_begin(err);
+	code = options->manifests ? 0 : kube_source_init(&d->kube, options->kubeconfig, err);
+	if (code == 0)
+		code = confine_begin(err);
 	if (code < 0) {
+		kube_source_done(&d->kube);
 		free(d);
 		return code;
 	}

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "moat/addr.h"
 #include "moat/text.h"
 #include "policyd/doc.h"
 
@@ -97,8 +96,6 @@ static int parse_server(const char *url, struct kube_config *c, struct err *err)
 	if (!host_end || host_end == at || (*slash && *slash != ':' && *slash != '/') || strpbrk(url, "@?# \t\r\n"))
 		return err_set(err, EINVAL, "server \"%s\" is not https://host:port", TEXT(url));
 	c->host = mem_strndup(at, (size_t)(host_end - at));
-	if (addr_parse(c->host, &(struct addr){0}, NULL) < 0)
-		return err_set(err, EINVAL, "server \"%s\" is a name; give its address, and the name in tls-server-name", TEXT(url));
 	c->port = 443;
 	if (*slash == ':') {
 		char *end;

@@ -16,17 +16,21 @@
 #include "policyd/kube_http.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
+#include "moat/text.h"
 #include "policyd/kube_http_internal.h"
 
 #define QUIET_S 75
 #define PROBE_S 15
 #define WATCHDOG_MS 5000
+#define RESOLVED_MS 30000
 
 struct watched_socket {
 	uv_poll_t poll;
 	struct kube_http *http;
 	curl_socket_t fd;
+	struct watched_socket *next, **link;
 };
 
 static void free_request(struct kube_request *r)
@@ -40,6 +44,7 @@ static void free_request(struct kube_request *r)
 	curl_easy_cleanup(r->easy);
 	curl_slist_free_all(r->headers);
 	curl_slist_free_all(r->connect);
+	curl_slist_free_all(r->resolve);
 	free(r->message);
 	free(r);
 }
@@ -69,7 +74,9 @@ static void describe(const struct kube_request *r, CURLcode result, struct kube_
 		.message = r->message,
 		.message_len = r->message_len,
 	};
-	if (result != CURLE_OK)
+	if (result != CURLE_OK && r->doomed)
+		err_set(&ret->err, ETIMEDOUT, "%s", r->doomed);
+	else if (result != CURLE_OK)
 		err_set(&ret->err, EIO, "%s", r->error[0] ? r->error : curl_easy_strerror(result));
 }
 
@@ -128,6 +135,9 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		if (s) {
+			*s->link = s->next;
+			if (s->next)
+				s->next->link = s->link;
 			uv_poll_stop(&s->poll);
 			uv_close((uv_handle_t *)&s->poll, free_socket);
 			curl_multi_assign(h->multi, fd, NULL);
@@ -139,6 +149,11 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 		s->http = h;
 		s->fd = fd;
 		s->poll.data = s;
+		s->next = h->sockets;
+		s->link = &h->sockets;
+		if (s->next)
+			s->next->link = &s->next;
+		h->sockets = s;
 		if (uv_poll_init_socket(h->loop, &s->poll, fd) < 0)
 			abort(); /* a socket that curl has just made: only out of memory */
 		curl_multi_assign(h->multi, fd, s);
@@ -221,11 +236,13 @@ static void on_later(uv_timer_t *timer)
 		h->settled(h->arg);
 }
 
+static void fail_later(struct kube_request *r)
+{
+	uv_timer_start(&r->http->later, on_later, 0, 0);
+}
+
 static void start(struct kube_request *r)
 {
-	CLEAN_FREE char *url = mem_printf("%s%s", r->http->url, r->call.target);
-
-	curl_easy_setopt(r->easy, CURLOPT_URL, url);
 	curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
 	curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->error);
 	curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -233,21 +250,54 @@ static void start(struct kube_request *r)
 	curl_easy_setopt(r->easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, r);
 	if (kube_http_set_up(r, &r->failure) < 0)
-		uv_timer_start(&r->http->later, on_later, 0, 0);
+		fail_later(r);
 	else
 		curl_multi_add_handle(r->http->multi, r->easy);
+}
+
+/* Those that wait go to the addresses that are known now; without any they fail. */
+static void on_addresses(const char *addresses, const char *why, void *arg)
+{
+	struct kube_http *h = arg;
+
+	if (addresses) {
+		free(h->addresses);
+		h->addresses = mem_strdup(addresses);
+	}
+	h->resolved_at = uv_now(h->loop);
+	for (struct kube_request *r = h->requests; r; r = r->next) {
+		if (!r->waits)
+			continue;
+		r->waits = false;
+		r->heard = uv_now(h->loop);
+		if (h->addresses) {
+			start(r);
+		} else {
+			err_set(&r->failure, EHOSTUNREACH, "%s is not resolved: %s", h->config->host, TEXT(why));
+			fail_later(r);
+		}
+	}
+}
+
+/* Asked anew for each connection that may be made, unless that was a moment ago. */
+static bool must_resolve(const struct kube_http *h)
+{
+	return h->names && (!h->addresses || uv_now(h->loop) - h->resolved_at > RESOLVED_MS);
 }
 
 struct kube_request *kube_http_get(struct kube_http *h, const struct kube_call *call)
 {
 	struct kube_request *r = mem_zalloc(sizeof(*r));
+	CLEAN_FREE char *url = mem_printf("%s%s", h->url, call->target);
 
 	r->http = h;
 	r->call = *call;
+	r->call.target = NULL; /* the caller's */
 	r->heard = uv_now(h->loop);
 	r->easy = curl_easy_init();
 	if (!r->easy)
 		abort();
+	curl_easy_setopt(r->easy, CURLOPT_URL, url);
 	if (h->connect)
 		r->connect = curl_slist_append(NULL, h->connect);
 	r->next = h->requests;
@@ -255,7 +305,11 @@ struct kube_request *kube_http_get(struct kube_http *h, const struct kube_call *
 	if (r->next)
 		r->next->link = &r->next;
 	h->requests = r;
-	start(r);
+	r->waits = must_resolve(h);
+	if (r->waits)
+		kube_names_ask(h->names);
+	else
+		start(r);
 	return r;
 }
 
@@ -267,44 +321,17 @@ static int ignore_body(void *arg, const char *bytes, size_t n)
 	return 0;
 }
 
-static void *new_multi(struct kube_http *h)
-{
-	CURLM *multi = curl_multi_init();
-
-	if (!multi)
-		abort();
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, want_socket);
-	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, h);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, want_time);
-	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, h);
-	curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-	return multi;
-}
-
-/* All that waits for a server that does not answer. Its connections go too, else curl would use them again. */
+/*
+ * All that waits for a server that does not answer. Its connections go, else they would be used again: shut down, they look to
+ * curl as if the other end had closed them, and it ends what is on them.
+ */
 static void break_off_all(struct kube_http *h, const char *why)
 {
-	struct kube_request *r;
-
 	kube_http_cancel(h->probe);
-	for (r = h->requests; r; r = r->next) {
-		r->doomed = true;
-		curl_multi_remove_handle(h->multi, r->easy);
-	}
-	curl_multi_cleanup(h->multi);
-	h->multi = new_multi(h);
-	r = h->requests;
-	while (r && !h->closing) {
-		struct kube_reply reply = {.broken = true};
-
-		if (!r->doomed) {
-			r = r->next;
-			continue;
-		}
-		err_set(&reply.err, ETIMEDOUT, "%s", why);
-		finish(r, &reply);
-		r = h->requests; /* who was told may have asked anew */
-	}
+	for (struct kube_request *r = h->requests; r; r = r->next)
+		r->doomed = r->waits ? NULL : why;
+	for (const struct watched_socket *s = h->sockets; s; s = s->next)
+		shutdown(s->fd, SHUT_RDWR);
 }
 
 /* Whatever it answered, it lives; but a question that ended without an answer says that it does not. */
@@ -340,6 +367,8 @@ static void on_watchdog(uv_timer_t *timer)
 	for (struct kube_request *r = h->requests; r; r = r->next) {
 		uint64_t ms = now - r->heard;
 
+		if (r->waits)
+			continue;
 		if (r->call.silence_s)
 			silent |= ms > r->call.silence_s * UINT64_C(1000);
 		else
@@ -367,13 +396,28 @@ static void name_server(struct kube_http *h)
 	h->host_header = mem_printf("Host: %s%s%s:%u", open, c->host, close, c->port);
 }
 
-int kube_http_init(struct kube_http *h, uv_loop_t *loop, const struct kube_config *config, struct err *err)
+static void *new_multi(struct kube_http *h)
+{
+	CURLM *multi = curl_multi_init();
+
+	if (!multi)
+		abort();
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, want_socket);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, h);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, want_time);
+	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, h);
+	curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+	return multi;
+}
+
+int kube_http_init(struct kube_http *h, uv_loop_t *loop, const struct kube_config *config, struct kube_names *names, struct err *err)
 {
 	memset(h, 0, sizeof(*h));
 	if (curl_global_init(CURL_GLOBAL_ALL) != 0)
 		return err_set(err, ENOMEM, "libcurl cannot be initialised");
 	h->loop = loop;
 	h->config = config;
+	h->names = names && names->fd >= 0 ? names : NULL;
 	name_server(h);
 	uv_timer_init(loop, &h->timer);
 	uv_timer_init(loop, &h->later);
@@ -381,7 +425,7 @@ int kube_http_init(struct kube_http *h, uv_loop_t *loop, const struct kube_confi
 	h->timer.data = h->later.data = h->watchdog.data = h;
 	h->multi = new_multi(h);
 	uv_timer_start(&h->watchdog, on_watchdog, WATCHDOG_MS, WATCHDOG_MS);
-	return 0;
+	return h->names ? kube_names_follow(h->names, loop, on_addresses, h, err) : 0;
 }
 
 void kube_http_close(struct kube_http *h)
@@ -396,6 +440,9 @@ void kube_http_close(struct kube_http *h)
 	uv_close((uv_handle_t *)&h->timer, NULL);
 	uv_close((uv_handle_t *)&h->later, NULL);
 	uv_close((uv_handle_t *)&h->watchdog, NULL);
+	if (h->names)
+		kube_names_close(h->names);
+	free(h->addresses);
 	free(h->url);
 	free(h->connect);
 	free(h->host_header);

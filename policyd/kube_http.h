@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "policyd/kube_config.h"
+#include "policyd/kube_names.h"
 
 #define KUBE_MESSAGE_BYTES_MAX 8192 /* kept of an answer that is no success: a Status */
 
@@ -36,6 +37,10 @@ struct kube_http {
 	char *url;     /* without target */
 	char *connect; /* where curl is to connect, in its notation, if the URL has another name */
 	char *host_header;
+	struct kube_names *names; /* not owned; NULL, or with fd -1: the host is an address */
+	char *addresses;          /* of its name, as they were at resolved_at (uv_now); NULL: not known yet */
+	uint64_t resolved_at;
+	struct watched_socket *sockets;
 	uv_timer_t timer, later, watchdog;
 	struct kube_request *requests;
 	struct kube_request *probe; /* is asking whether a silent server lives */
@@ -45,7 +50,7 @@ struct kube_http {
 	void *arg;
 };
 
-int kube_http_init(struct kube_http *h, uv_loop_t *loop, const struct kube_config *config, struct err *err);
+int kube_http_init(struct kube_http *h, uv_loop_t *loop, const struct kube_config *config, struct kube_names *names, struct err *err);
 /* Ends every request without a word and closes the loop's handles. */
 void kube_http_close(struct kube_http *h);
 

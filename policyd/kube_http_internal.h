@@ -11,10 +11,11 @@ struct kube_request {
 	struct kube_http *http;
 	struct kube_call call;
 	CURL *easy;
-	struct curl_slist *headers, *connect;
+	struct curl_slist *headers, *connect, *resolve;
+	bool waits;     /* for the host's addresses */
 	uint64_t heard; /* uv_now of the last byte, or of the start */
 	bool unwanted;  /* the body's reader wants no more */
-	bool doomed;    /* to be broken off with all the others */
+	const char *doomed; /* broken off with all the others, and why */
 	struct err failure; /* it cannot be made */
 	char *message;
 	size_t message_len;

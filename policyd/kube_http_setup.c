@@ -49,6 +49,12 @@ static void set_transport(struct kube_request *r)
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "moat-policyd");
 	if (!r->http->config->no_compression)
 		curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, ""); /* whatever this curl can undo */
+	if (r->http->addresses) {
+		CLEAN_FREE char *known = mem_printf("%s:%u:%s", r->http->config->host, r->http->config->port, r->http->addresses);
+
+		r->resolve = curl_slist_append(NULL, known);
+		curl_easy_setopt(e, CURLOPT_RESOLVE, r->resolve);
+	}
 	if (r->connect)
 		curl_easy_setopt(e, CURLOPT_CONNECT_TO, r->connect);
 }

@@ -12,8 +12,12 @@
 
 int kube_source_init(struct kube_source *s, const char *kubeconfig, struct err *err)
 {
+	int code;
+
 	memset(s, 0, sizeof(*s));
-	return kubeconfig ? kube_config_read(kubeconfig, &s->config, err) : kube_config_from_pod(&s->config, err);
+	s->names.fd = -1;
+	code = kubeconfig ? kube_config_read(kubeconfig, &s->config, err) : kube_config_from_pod(&s->config, err);
+	return code < 0 ? code : kube_names_start(&s->names, s->config.host, err);
 }
 
 static void on_changed(void *arg)
@@ -63,7 +67,7 @@ static void on_settled(void *arg)
 
 int kube_source_start(struct kube_source *s, struct cluster *cluster, uv_loop_t *loop, void (*fn)(void *arg), void *arg, struct err *err)
 {
-	int code = kube_http_init(&s->http, loop, &s->config, err);
+	int code = kube_http_init(&s->http, loop, &s->config, &s->names, err);
 
 	if (code < 0)
 		return code;

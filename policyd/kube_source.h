@@ -7,6 +7,7 @@
 
 struct kube_source {
 	struct kube_config config;
+	struct kube_names names;
 	struct kube_http http;
 	struct kube_reflector reflectors[KIND_COUNT];
 	bool synced;  /* each kind was listed whole once */
@@ -15,7 +16,10 @@ struct kube_source {
 	void *arg;
 };
 
-/* kubeconfig NULL: what every pod is given. Reads the configuration only. */
+/*
+ * kubeconfig NULL: what every pod is given. Reads the configuration, and starts the process that resolves the server's name:
+ * before anything else of the daemon.
+ */
 int kube_source_init(struct kube_source *s, const char *kubeconfig, struct err *err);
 /* fn: the cluster may have changed, once for all that one event of the loop brought; not before the source is synced. */
 int kube_source_start(struct kube_source *s, struct cluster *cluster, uv_loop_t *loop, void (*fn)(void *arg), void *arg, struct err *err);

@@ -349,7 +349,7 @@ static void ask_whether_alive(struct kube_http *h)
 {
 	const struct kube_call call = {
 		.target = "/version",
-		.timeout_s = PROBE_S,
+		.timeout_s = h->probe_s,
 		.body = ignore_body,
 		.done = on_probe,
 		.arg = h,
@@ -372,7 +372,7 @@ static void on_watchdog(uv_timer_t *timer)
 		if (r->call.silence_s)
 			silent |= ms > r->call.silence_s * UINT64_C(1000);
 		else
-			quiet |= r != h->probe && ms > QUIET_S * 1000;
+			quiet |= r != h->probe && ms > h->quiet_ms;
 	}
 	if (silent)
 		break_off_all(h, "the server has stopped answering");
@@ -417,6 +417,8 @@ int kube_http_init(struct kube_http *h, uv_loop_t *loop, const struct kube_confi
 		return err_set(err, ENOMEM, "libcurl cannot be initialised");
 	h->loop = loop;
 	h->config = config;
+	h->quiet_ms = QUIET_S * 1000;
+	h->probe_s = PROBE_S;
 	h->names = names && names->fd >= 0 ? names : NULL;
 	name_server(h);
 	uv_timer_init(loop, &h->timer);

@@ -41,6 +41,7 @@ struct kube_http {
 	char *addresses;          /* of its name, as they were at resolved_at (uv_now); NULL: not known yet */
 	uint64_t resolved_at;
 	struct watched_socket *sockets;
+	unsigned quiet_ms, probe_s; /* how long nothing may come before the server is asked, and how long it may take to answer */
 	uv_timer_t timer, later, watchdog;
 	struct kube_request *requests;
 	struct kube_request *probe; /* is asking whether a silent server lives */

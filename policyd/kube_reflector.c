@@ -244,7 +244,7 @@ static const char *verb_of(enum kube_state state)
 
 static void fail(struct kube_reflector *r, unsigned least_ms, const char *text)
 {
-	unsigned shift = r->failures < 8 ? r->failures : 8, ms = RETRY_FIRST_MS << shift;
+	unsigned shift = r->failures < 8 ? r->failures : 8, ms = r->retry_first_ms << shift;
 
 	ms = ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS;
 	ms = ms / 2 + random_below(ms);
@@ -392,7 +392,7 @@ static void on_done(void *arg, const struct kube_reply *reply)
 	} else if (reply->broken) { /* a watch that did well: its connection ended */
 		is_well(r);
 		r->doubt = true;
-		go_on_in(r, random_below(RETRY_FIRST_MS));
+		go_on_in(r, random_below(r->retry_first_ms));
 	} else if (watch) {
 		after_watch(r);
 	} else if (!r->page_whole) {
@@ -410,6 +410,7 @@ void kube_reflector_init(struct kube_reflector *r, enum object_kind kind, struct
 	r->kind = kind;
 	r->http = http;
 	r->needs_list = true;
+	r->retry_first_ms = RETRY_FIRST_MS;
 	kube_store_init(&r->store, kind, cluster);
 	uv_timer_init(http->loop, &r->timer);
 	r->timer.data = r;

@@ -38,6 +38,7 @@ struct kube_reflector {
 	bool answered;   /* this request brought something good */
 	unsigned stale_answers; /* lists as new as what was seen were refused so many times */
 	unsigned failures;
+	unsigned retry_first_ms; /* doubled with each failure */
 	unsigned refusals; /* 401 in a row */
 	unsigned unended_streams;
 	uint64_t asked_at;  /* uv_now */

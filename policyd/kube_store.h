@@ -9,8 +9,7 @@
 #ifndef POLICYD_KUBE_STORE_H
 #define POLICYD_KUBE_STORE_H
 
-#include <uthash.h>
-
+#include "moat/table.h"
 #include "policyd/cluster.h"
 #include "policyd/doc.h"
 

@@ -12,7 +12,7 @@ packages=(
 	libmnl-dev libnftnl-dev libcjson-dev         # what both programs link,
 	dpkg-dev debian-archive-keyring              # archives for the static plugin (tools/static-libs),
 	libuv1-dev libyaml-dev nettle-dev uthash-dev libseccomp-dev libcurl4-openssl-dev # and the daemon
-	check                                        # unit tests
+	check openssl                                # unit tests
 	nftables iproute2 util-linux mount procps iputils-ping conntrack strace python3 # namespace stories and the demo,
 	containernetworking-plugins                  # with the real ptp and host-local
 )

@@ -15,14 +15,17 @@ Commands:
     forget                        all objects
     compact                       watches from before now are answered 410, those that run get it as an event
     bookmark                      one to every watch, now
+    streams on|off                whether sendInitialEvents is offered
+    clear                         no faults any more
     token TEXT                    the only token that is accepted from now on ("": none is asked for)
     drop                          close every connection
     fault VERB RESOURCE COUNT WHAT...   COUNT times: status N [RETRY-AFTER] | truncate | wrongkind | giant | noname | noversion |
-                                  hang | garbage | noitems | error N (an ERROR event) | empty (a watch that ends at once) | lower (an event of version 1)
+                                  hang | garbage | noitems | oldtoken (the next page has expired) | error N (an ERROR event) | empty (a watch that ends at once) | lower (an event of version 1)
     raw RESOURCE TEXT             a line into every watch as it is
+    gzipped                       how many answers were compressed
     requests                      the requests until now, one a line, and forgets them
 """
-import argparse, base64, http.server, json, os, socket, socketserver, ssl, subprocess, sys, threading, time, urllib.parse
+import argparse, base64, gzip, http.server, json, os, socket, socketserver, ssl, subprocess, sys, threading, time, urllib.parse
 
 RESOURCES = {
     "/api/v1/namespaces": ("namespaces", "Namespace", "v1"),
@@ -47,6 +50,7 @@ class Store:
         self.token = ""
         self.raw = []  # (resource, text)
         self.bookmarks = 0
+        self.gzipped = 0
         self.streams = True
         self.connections = set()
 
@@ -107,6 +111,8 @@ class Store:
             self.log = []
         elif op == "bookmark":
             self.bookmarks += 1
+        elif op == "clear":
+            self.faults.clear()
         elif op == "streams":
             self.streams = words[1] == "on"
         elif op == "token":
@@ -124,6 +130,8 @@ class Store:
         elif op == "requests":
             answer, self.requests = "\n".join(self.requests), []
             return answer
+        elif op == "gzipped":
+            return str(self.gzipped)
         else:
             return "unknown command"
         return "ok"
@@ -201,13 +209,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.watch(resource, kind, version, query, fault)
         return self.list(resource, kind, version, query, fault)
 
+    def too_new(self):
+        self.status(504, "Too large resource version", "Timeout",
+                    causes=[{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}])
+
     def list(self, resource, kind, version, query, fault):
         store = self.server.store
         with store.lock:
             least = query.get("resourceVersion", "")
             if least.isdigit() and int(least) > store.version:
-                return self.status(504, "Too large resource version", "Timeout",
-                                   causes=[{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}])
+                return self.too_new()
             items, now = [store.objects[resource][k] for k in sorted(store.objects[resource])], str(store.version)
         start, token = 0, query.get("continue")
         if token:
@@ -228,9 +239,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             meta.pop("resourceVersion")
         elif what == "noname":
             body["items"] = page + [{"metadata": {"resourceVersion": now}}]
+        elif what == "oldtoken":
+            meta["continue"] = base64.urlsafe_b64encode(json.dumps([limit, "0"]).encode()).decode()
         elif what == "giant":
             body["items"] = page + [{"metadata": {"name": "giant", "namespace": "default", "annotations": {"a": "x" * (17 << 20)}}}]
         data = json.dumps(body).encode()
+        if what != "truncate" and len(data) > 1000 and "gzip" in self.headers.get("Accept-Encoding", ""):
+            store.gzipped += 1
+            return self.send(200, gzip.compress(data), [("Content-Encoding", "gzip")])
         if what != "truncate":
             return self.send(200, data)
         self.send_response(200)
@@ -242,6 +258,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def watch(self, resource, kind, version, query, fault):
         store = self.server.store
         initial = query.get("sendInitialEvents") == "true"
+        least = query.get("resourceVersion", "")
+        if initial and least.isdigit() and int(least) > store.version:
+            return self.too_new()
         if initial and not store.streams:
             return self.status(422, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled", "Invalid")
         since = query.get("resourceVersion", "")
@@ -363,6 +382,7 @@ class Control(socketserver.StreamRequestHandler):
 
 
 class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    request_queue_size = 128
     daemon_threads = True
 
 
@@ -399,7 +419,7 @@ def serve(args):
     control.store = server.store
     threading.Thread(target=control.serve_forever, daemon=True).start()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(port, flush=True)
+    os.write(1, f"{port}\n".encode())
     sys.stdin.read()
 
 

@@ -10,6 +10,7 @@
 
 #include "moat/peer.h"
 #include "moat/podstore.h"
+#include "moat/text.h"
 
 #define ANSWER_MAX (64u << 20) /* a status of some thousand pods is a megabyte */
 #define WAIT_MS 10000
@@ -17,9 +18,12 @@
 static int open_socket(struct err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/policyd.sock", podstore_dir());
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/policyd.sock", podstore_dir()) >= (int)sizeof(address.sun_path))
+		return err_set(err, ENAMETOOLONG, "%s/policyd.sock is too long for a socket, which may have %zu characters (MOAT_RUN_DIR)",
+			       TEXT(podstore_dir()), sizeof(address.sun_path) - 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_errno(err, errno, "socket");
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
@@ -27,7 +31,7 @@ static int open_socket(struct err *err)
 
 		close(fd);
 		return err_errno(err, code, "moat-policyd does not answer on %s (is it running? pods stay as they are without it)",
-				 address.sun_path);
+				 TEXT(address.sun_path));
 	}
 	if (peer_check(fd, err) < 0) {
 		close(fd);
@@ -66,6 +70,24 @@ static char *read_answer(int fd, struct err *err)
 	}
 }
 
+/* A daemon that ends just now is an error, no signal. */
+static int write_line(int fd, const char *line, struct err *err)
+{
+	size_t len = strlen(line);
+
+	while (len) {
+		ssize_t sent = send(fd, line, len, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return err_errno(err, errno, "moat-policyd took no question");
+		line += sent;
+		len -= (size_t)sent;
+	}
+	return 0;
+}
+
 cJSON *ask_daemon(cJSON *request, struct err *err)
 {
 	CLEAN_CLOSE int fd = open_socket(err);
@@ -76,10 +98,8 @@ cJSON *ask_daemon(cJSON *request, struct err *err)
 	if (fd < 0)
 		return NULL;
 	line = mem_printf("%s\n", printed);
-	if (write(fd, line, strlen(line)) != (ssize_t)strlen(line)) {
-		err_errno(err, errno, "write to moat-policyd");
+	if (write_line(fd, line, err) < 0)
 		return NULL;
-	}
 	text = read_answer(fd, err);
 	answer = text ? cJSON_Parse(text) : NULL;
 	if (text && !answer)

@@ -89,6 +89,21 @@ kill -KILL "$halves"
 few() { (($(descriptors) <= open + 2)); }
 wait_until 5 few || fail "$(descriptors) open files when all have gone, $open before"
 
+step "moatctl tells what it cannot do, and ends by no signal"
+told() # WHAT COMMAND…
+{
+	local code=0 what=$1
+	shift
+	"$@" 2>$T/told >/dev/null || code=$?
+	((code == 2)) && grep -q "$what" $T/told || fail "exit code $code, $(cat $T/told)"
+}
+full() { "$@" >/dev/full; }
+unread() { "$@" > >(exec true); }
+unread_too() { for _ in {1..50}; do unread "$@" || return; done; } # until the reader is the faster one
+told "the answer cannot be written: No space" full "$BUILD/moatctl" status --json
+told "the answer cannot be written: Broken pipe" unread_too "$BUILD/moatctl" status --json
+told "too long for a socket" env MOAT_RUN_DIR="/run/$(printf 'd%.0s' {1..150})" "$BUILD/moatctl" status
+
 step "two daemons at once: one"
 daemon_stop KILL
 for i in 1 2 3 4; do

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* moatctl: asks the daemon over its control socket and shows the answer. */
 #include <cjson/cJSON.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -272,15 +273,11 @@ static int explain_command(bool json, char **args)
 	return denied ? 1 : 0;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
 	bool json = false;
-	struct err err;
 	int n = 0;
 
-	privilege_unbound();
-	if (privilege_keep(0, NULL, &err) < 0)
-		return fail(&err);
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--json"))
 			json = true;
@@ -294,4 +291,21 @@ int main(int argc, char **argv)
 	if (n == 4 && !strcmp(argv[0], "explain"))
 		return explain_command(json, argv + 1);
 	return usage(stderr);
+}
+
+/* Who reads half of the answer only (`moatctl status | head -n 1`) is told so by a message, and by the exit status. */
+int main(int argc, char **argv)
+{
+	struct err err;
+	int code;
+
+	privilege_unbound();
+	if (privilege_keep(0, NULL, &err) < 0)
+		return fail(&err);
+	signal(SIGPIPE, SIG_IGN);
+	code = command(argc, argv);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	err_errno(&err, errno, "the answer cannot be written");
+	return fail(&err);
 }

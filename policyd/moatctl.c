@@ -12,6 +12,8 @@
 static int usage(FILE *out)
 {
 	fputs("Usage: moatctl status [--json]\n"
+	      "       moatctl ready\n"
+	      "       moatctl alive\n"
 	      "       moatctl explain [--json] FROM TO PROTOCOL[/PORT]\n"
 	      "\n"
 	      "FROM and TO are namespace/pod, a pod of namespace default, or an address;\n"
@@ -246,6 +248,27 @@ static int status_command(bool json)
 	return well ? 0 : 1;
 }
 
+/* For probes: what an administrator must look at (an escape) does not make a daemon less ready. */
+static int probe_command(bool ready)
+{
+	cJSON *request = cJSON_CreateObject(), *status;
+	const char *why = NULL;
+	struct err err;
+
+	cJSON_AddStringToObject(request, "op", "status");
+	status = ask_daemon(request, &err);
+	if (!status)
+		return fail(&err);
+	if (ready && !is_true(status, "synced"))
+		why = "not every source was read yet";
+	else if (ready && !is_true(cJSON_GetObjectItem(status, "kernel"), "upToDate"))
+		why = "the kernel has not got it yet";
+	if (why)
+		printf("not ready: %s\n", why);
+	cJSON_Delete(status);
+	return why ? 1 : 0;
+}
+
 static int explain_command(bool json, char **args)
 {
 	cJSON *request = cJSON_CreateObject(), *answer;
@@ -288,6 +311,8 @@ static int command(int argc, char **argv)
 		return usage(stdout);
 	if (n == 1 && !strcmp(argv[0], "status"))
 		return status_command(json);
+	if (n == 1 && (!strcmp(argv[0], "ready") || !strcmp(argv[0], "alive")))
+		return probe_command(!strcmp(argv[0], "ready"));
 	if (n == 4 && !strcmp(argv[0], "explain"))
 		return explain_command(json, argv + 1);
 	return usage(stderr);

@@ -4,6 +4,8 @@
 #   make image     build/image/moat.tar, an OCI archive, with buildah or podman; its digest on the last line
 #   make check-image   static, reproducible, and its programs pass stories
 #
+# No warnings: libraries look names up by getaddrinfo, which needs shared libraries then; in a pod the API server has an address.
+#
 # The same sources give the same digest, wherever and whenever it is built with the same packages: binaries have neither paths nor build
 # ids in them, and times are SOURCE_DATE_EPOCH, by default that of the last commit.
 
@@ -11,7 +13,7 @@ IMAGE        ?= localhost/moat:0.1.0-dev
 IMAGE_DIR    := $(BUILD)/image
 IMAGE_FILES  := $(addprefix $(IMAGE_DIR)/root/,moat moat-install moat-policyd moatctl)
 IMAGE_LINK    = @mkdir -p $(@D); $(if $(filter 0,$(V)),echo "  LD    $@";) \
-	$(CC) $(filter-out -pie,$(LDFLAGS)) -s -Wl,--build-id=none $(filter %.o %.a,$^) @$(IMAGE_DIR)/flags -o $@
+	$(CC) $(filter-out -pie,$(LDFLAGS)) -s -Wl,--build-id=none -Wl,--no-warnings $(filter %.o %.a,$^) @$(IMAGE_DIR)/flags -o $@
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)
 
 $(IMAGE_DIR)/flags: always

@@ -287,7 +287,7 @@ static char *explained(const char *from, const char *to, uint16_t port)
 
 START_TEST(the_baseline_that_is_shipped_is_good)
 {
-	const char *shipped = getenv("MOAT_BASELINE") ? getenv("MOAT_BASELINE") : "deploy/baseline.yaml";
+	const char *shipped = getenv("MOAT_BASELINE") ? getenv("MOAT_BASELINE") : "deploy/base/baseline.yaml";
 
 	free(file.path);
 	file.path = mem_strdup(shipped);

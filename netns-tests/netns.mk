@@ -48,7 +48,7 @@ check-netns: $(NETNS_TOOLS) $(PROGRAMS)
 	$(Q)BUILD=$(BUILD) netns-tests/run $(STORIES)
 
 # The leak counter whole: 1,000 pods, 200 kills of the daemon, the plugin killed before each of its system calls and at each of its
-# allocations. Some 40 minutes; make check runs the same stories with smaller numbers.
+# allocations. make check runs the same stories with smaller numbers.
 .PHONY: leak
 leak: $(NETNS_TOOLS) $(PROGRAMS)
 	$(Q)LEAK_PODS=1000 LEAK_KILLS=200 LEAK_STRIDE=1 NETNS_TIMEOUT=5400 BUILD=$(BUILD) netns-tests/run 7 8

@@ -25,10 +25,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "moat/log.h"
 #include "moat/privilege.h"
+
+#define WATCHDOG_S 10
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED
@@ -67,6 +70,7 @@ static const int calls[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(recvfrom),
+	SCMP_SYS(setitimer), /* the watchdog, off */
 	/* the loop */
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(epoll_wait),
@@ -158,13 +162,24 @@ static int fail(int code, const char *what, struct err *err)
 }
 
 #ifndef SECCOMP_NONE
+/*
+ * libseccomp 2.5 without memory in the midst of a filter may walk in a circle: the default action of SIGALRM ends us then, and whoever
+ * started us tries again. A filter takes some 20 ms.
+ */
+static void set_watchdog(time_t seconds)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_sec = seconds}, NULL);
+}
+
 static int load(scmp_filter_ctx filter, int code, struct err *err)
 {
 	if (code == 0)
 		code = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	set_watchdog(WATCHDOG_S);
 	if (code == 0)
 		code = seccomp_load(filter);
 	seccomp_release(filter);
+	set_watchdog(0);
 	return code < 0 ? fail(code, "the filter of system calls cannot be set", err) : 0;
 }
 #endif

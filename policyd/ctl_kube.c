@@ -30,6 +30,7 @@ static cJSON *kind_status(const struct kube_reflector *r)
 	cJSON_AddNumberToObject(status, "objects", HASH_COUNT(r->store.objects));
 	cJSON_AddStringToObject(status, "resourceVersion", r->version);
 	cJSON_AddBoolToObject(status, "needsList", r->needs_list);
+	cJSON_AddNumberToObject(status, "waiting", (double)kube_store_count_waiting(&r->store));
 	if (r->trouble.code) {
 		cJSON_AddStringToObject(status, "trouble", text_escape(r->trouble.text, escaped, sizeof(escaped)));
 		cJSON_AddNumberToObject(status, "failures", r->failures);

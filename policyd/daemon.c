@@ -316,6 +316,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 		code = attachments_start(&d->attachments, &d->loop, on_changed, on_links_gone, d, err);
 	if (code == 0)
 		code = watch_start(&d->watch, &d->reconcile, &d->loop, on_strangers, d, err);
+	d->kube.turns = &d->turns;
 	if (code == 0 && !options->manifests)
 		code = kube_source_start(&d->kube, d->cluster, &d->loop, on_changed, d, err);
 	if (code == 0)

@@ -178,7 +178,8 @@ static void ask_watch(struct kube_reflector *r)
 
 static void begin_list(struct kube_reflector *r)
 {
-	kube_store_begin(&r->store);
+	if (kube_store_begin(&r->store))
+		r->changed_fn(r->arg);
 	r->listed = false;
 	r->page_token[0] = r->list_version[0] = '\0';
 	if (r->no_stream)

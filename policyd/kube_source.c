@@ -55,14 +55,42 @@ static void on_listed(struct kube_reflector *r, void *arg)
 	s->synced = s->changed = true;
 }
 
+static void on_turn(uv_timer_t *timer);
+
+/* Those whose turn has come; and when the next one's does. */
+static void take_turns(struct kube_source *s)
+{
+	uint64_t now_us = uv_hrtime() / 1000, first_us = 0;
+
+	for (int k = 0; k < KIND_COUNT; k++) {
+		uint64_t next_us;
+
+		s->changed |= kube_store_take_turns(&s->reflectors[k].store, false, now_us, &next_us);
+		first_us = next_us && (!first_us || next_us < first_us) ? next_us : first_us;
+	}
+	if (first_us)
+		uv_timer_start(&s->turn, on_turn, (first_us - now_us) / 1000 + 1, 0);
+}
+
+/* What is changed now may leave its namespace in debt: those that wait ask after it. */
 static void on_settled(void *arg)
 {
 	struct kube_source *s = arg;
 
-	if (!s->changed || !s->synced)
-		return;
-	s->changed = false;
-	s->changed_fn(s->arg);
+	if (s->changed && s->synced) {
+		s->changed = false;
+		s->changed_fn(s->arg);
+	}
+	take_turns(s);
+	if (s->changed && s->synced) {
+		s->changed = false;
+		s->changed_fn(s->arg);
+	}
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+	on_settled(timer->data);
 }
 
 int kube_source_start(struct kube_source *s, struct cluster *cluster, uv_loop_t *loop, void (*fn)(void *arg), void *arg, struct err *err)
@@ -73,12 +101,15 @@ int kube_source_start(struct kube_source *s, struct cluster *cluster, uv_loop_t 
 		return code;
 	s->changed_fn = fn;
 	s->arg = arg;
+	uv_timer_init(loop, &s->turn);
+	s->turn.data = s;
 	s->http.settled = on_settled;
 	s->http.arg = s;
 	for (int k = 0; k < KIND_COUNT; k++) {
 		struct kube_reflector *r = &s->reflectors[k];
 
 		kube_reflector_init(r, (enum object_kind)k, &s->http, cluster);
+		r->store.turns = s->turns;
 		r->listed_fn = on_listed;
 		r->went_back_fn = on_went_back;
 		r->changed_fn = on_changed;
@@ -97,6 +128,7 @@ void kube_source_close_handles(struct kube_source *s)
 {
 	if (!s->http.multi)
 		return;
+	uv_close((uv_handle_t *)&s->turn, NULL);
 	for (int k = 0; k < KIND_COUNT; k++)
 		kube_reflector_close(&s->reflectors[k]);
 	kube_http_close(&s->http);

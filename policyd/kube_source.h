@@ -10,6 +10,8 @@ struct kube_source {
 	struct kube_names names;
 	struct kube_http http;
 	struct kube_reflector reflectors[KIND_COUNT];
+	struct turns *turns; /* not owned; before kube_source_start; NULL: nobody's changes wait */
+	uv_timer_t turn;     /* of those that wait */
 	bool synced;  /* each kind was listed whole once */
 	bool changed; /* the cluster was, since changed_fn */
 	void (*changed_fn)(void *arg);

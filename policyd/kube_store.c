@@ -3,9 +3,17 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 #include "moat/log.h"
 #include "policyd/decode.h"
+
+struct kube_waiting {
+	char *key, *uid;
+	struct decode_result result;
+	bool deleted;
+	UT_hash_handle hh;
+};
 
 void kube_store_init(struct kube_store *s, enum object_kind kind, struct cluster *cluster)
 {
@@ -30,20 +38,36 @@ static void free_table(struct kube_entry **table)
 		free_entry(table, e);
 }
 
+static void forget_waiting(struct kube_store *s, struct kube_waiting *w)
+{
+	HASH_DEL(s->waiting, w);
+	decode_result_done(&w->result);
+	free(w->key);
+	free(w->uid);
+	free(w);
+}
+
 void kube_store_drop(struct kube_store *s)
 {
 	free_table(&s->fresh);
 	s->listing = false;
 }
 
-void kube_store_begin(struct kube_store *s)
+bool kube_store_begin(struct kube_store *s)
 {
+	uint64_t next_us;
+	bool changed;
+
 	kube_store_drop(s);
+	changed = kube_store_take_turns(s, true, 0, &next_us); /* nobody knows how long the list will take */
 	s->listing = true;
+	return changed;
 }
 
 void kube_store_done(struct kube_store *s)
 {
+	while (s->waiting)
+		forget_waiting(s, s->waiting);
 	kube_store_drop(s);
 	free_table(&s->objects);
 }
@@ -177,11 +201,10 @@ static void put_unreadable(struct kube_store *s, struct kube_entry *e, const str
 	}
 }
 
-static void put_version(struct kube_store *s, const char *key, const struct doc *root, struct decode_result *result)
+static void put_version(struct kube_store *s, const char *key, const char *uid, struct decode_result *result)
 {
 	struct kube_entry **table = s->listing ? &s->fresh : &s->objects;
 	const struct kube_entry *former = find(*table, key);
-	const char *uid = doc_text(doc_get(root, "metadata"), "uid");
 	struct kube_entry *e = get(table, key);
 
 	former = former ? former : find(s->objects, key);
@@ -208,6 +231,88 @@ static void remove_object(struct kube_store *s, const char *key)
 	free_entry(table, e);
 }
 
+/* Whose changes these are; NULL: nobody's. */
+static char *namespace_of(const struct kube_store *s, const char *key)
+{
+	const char *slash = strchr(key, '/');
+
+	if (s->kind == KIND_NAMESPACE)
+		return mem_strdup(key);
+	return slash ? mem_strndup(key, (size_t)(slash - key)) : NULL;
+}
+
+/* When an object may be changed: now, or later. */
+static uint64_t turn_of(struct kube_store *s, const char *key, uint64_t now_us)
+{
+	CLEAN_FREE char *ns = s->turns ? namespace_of(s, key) : NULL;
+
+	return ns ? turns_when(s->turns, ns, now_us) : now_us;
+}
+
+static struct kube_waiting *find_waiting(const struct kube_store *s, const char *key)
+{
+	struct kube_waiting *w;
+
+	HASH_FIND_STR(s->waiting, key, w);
+	return w;
+}
+
+static void wait_for_turn(struct kube_store *s, const char *key, const char *uid, struct decode_result *take, bool deleted)
+{
+	struct kube_waiting *w = mem_zalloc(sizeof(*w));
+
+	w->key = mem_strdup(key);
+	w->uid = mem_strdup(uid);
+	w->result = *take;
+	w->deleted = deleted;
+	*take = (struct decode_result){0};
+	HASH_ADD_KEYPTR(hh, s->waiting, w->key, strlen(w->key), w);
+}
+
+bool kube_store_take_turns(struct kube_store *s, bool all, uint64_t now_us, uint64_t *ret_next_us)
+{
+	struct kube_waiting *w, *next;
+	bool changed = false;
+
+	*ret_next_us = 0;
+	HASH_ITER(hh, s->waiting, w, next) {
+		uint64_t turn = all ? now_us : turn_of(s, w->key, now_us);
+
+		if (turn > now_us) {
+			*ret_next_us = !*ret_next_us || turn < *ret_next_us ? turn : *ret_next_us;
+			continue;
+		}
+		if (w->deleted)
+			remove_object(s, w->key);
+		else
+			put_version(s, w->key, w->uid, &w->result);
+		forget_waiting(s, w);
+		changed = true;
+	}
+	return changed;
+}
+
+size_t kube_store_count_waiting(const struct kube_store *s)
+{
+	return HASH_COUNT(s->waiting);
+}
+
+/* In a new list, or now, or later. */
+static void put_in_turn(struct kube_store *s, const char *key, const char *uid, struct decode_result *result, bool deleted)
+{
+	struct kube_waiting *former = find_waiting(s, key);
+	uint64_t now_us = uv_hrtime() / 1000;
+
+	if (former)
+		forget_waiting(s, former);
+	if (!s->listing && turn_of(s, key, now_us) > now_us)
+		wait_for_turn(s, key, uid, result, deleted);
+	else if (deleted)
+		remove_object(s, key);
+	else
+		put_version(s, key, uid, result);
+}
+
 int kube_store_put(struct kube_store *s, const struct doc *root, bool deleted, char *ret_version, struct err *err)
 {
 	struct decode_result result = {0};
@@ -221,12 +326,10 @@ int kube_store_put(struct kube_store *s, const struct doc *root, bool deleted, c
 	decode_item(root, s->kind, &result);
 	if (result.lost)
 		code = err_set(err, EBADMSG, "%s", result.errors.n ? result.errors.v[0] : "an object that is none");
-	else if (deleted)
-		remove_object(s, key);
-	else if (s->listing && HASH_COUNT(s->fresh) >= KUBE_OBJECTS_MAX)
+	else if (s->listing && !deleted && HASH_COUNT(s->fresh) >= KUBE_OBJECTS_MAX)
 		code = err_set(err, E2BIG, "more than %d objects", KUBE_OBJECTS_MAX);
 	else
-		put_version(s, key, root, &result);
+		put_in_turn(s, key, doc_text(doc_get(root, "metadata"), "uid"), &result, deleted);
 	decode_result_done(&result);
 	return code;
 }

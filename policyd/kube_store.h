@@ -12,6 +12,7 @@
 #include "moat/table.h"
 #include "policyd/cluster.h"
 #include "policyd/doc.h"
+#include "policyd/turns.h"
 
 #define KUBE_VERSION_MAX 64 /* characters of a resourceVersion; those of etcd have 20 */
 #define KUBE_OBJECTS_MAX 1000000 /* of one kind: Kubernetes is made for 150,000 pods */
@@ -30,6 +31,8 @@ struct kube_entry {
 struct kube_store {
 	enum object_kind kind;
 	struct cluster *cluster;
+	struct turns *turns;        /* not owned: whose changes wait; NULL: nobody's */
+	struct kube_waiting *waiting; /* the newest version of each object that waits for its namespace's turn */
 	struct kube_entry *objects; /* in force */
 	struct kube_entry *fresh;   /* the new list */
 	bool listing;               /* there is a new list */
@@ -38,13 +41,22 @@ struct kube_store {
 void kube_store_init(struct kube_store *s, enum object_kind kind, struct cluster *cluster);
 void kube_store_done(struct kube_store *s); /* what is in force stays with the cluster */
 
-void kube_store_begin(struct kube_store *s); /* a new list; one that was there is dropped */
+/* A new list; one that was there is dropped. What waits for its turn waits no more: true if the cluster was changed by that. */
+bool kube_store_begin(struct kube_store *s);
 void kube_store_drop(struct kube_store *s);
 void kube_store_take(struct kube_store *s);  /* the new list is complete: it replaces what is in force */
 
 /*
+ * Those whose turn it is by now (CLOCK_MONOTONIC), or all of them: true if the cluster was changed. *ret_next_us: when the first of the
+ * others may be the next; 0: none waits.
+ */
+bool kube_store_take_turns(struct kube_store *s, bool all, uint64_t now_us, uint64_t *ret_next_us);
+size_t kube_store_count_waiting(const struct kube_store *s);
+
+/*
  * An object was listed, added, changed or (deleted) deleted. ret_version: its resourceVersion, KUBE_VERSION_MAX bytes. An error if it
  * is none of this kind or there is no telling which: then the sender is not to be believed, and nothing was changed.
+ * With turns it may wait, once for all that happens to it until its turn.
  */
 int kube_store_put(struct kube_store *s, const struct doc *root, bool deleted, char *ret_version, struct err *err);
 

@@ -90,6 +90,8 @@ static void print_kube(const cJSON *status)
 	cJSON_ArrayForEach(kind, cJSON_GetObjectItem(kube, "kinds")) {
 		printf("  %-34s %s, %.0f objects%s\n", text_of(kind, "resource"), text_of(kind, "state"), number_of(kind, "objects"),
 		       is_true(kind, "needsList") && is_true(status, "synced") ? "; in force until a new list is complete" : "");
+		if (number_of(kind, "waiting") > 0)
+			printf("  ! %.0f changes wait for their turn: their namespaces have changed much\n", number_of(kind, "waiting"));
 		if (*text_of(kind, "trouble"))
 			printf("  ! %s\n", text_of(kind, "trouble"));
 		cJSON_ArrayForEach(object, cJSON_GetObjectItem(kind, "unreadable"))

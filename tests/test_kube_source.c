@@ -25,6 +25,7 @@ static int server_input;
 static uv_loop_t loop;
 static struct cluster *c;
 static struct kube_source s;
+static struct turns turns;
 static unsigned changes;
 
 static char *path_of(const char *name)
@@ -188,6 +189,7 @@ static void start_source(const char *kubeconfig)
 	struct err err;
 
 	ck_assert_msg(kube_source_init(&s, path, &err) == 0, "%s", err.text);
+	s.turns = &turns;
 	ck_assert_int_eq(kube_source_start(&s, c, &loop, on_changed, NULL, &err), 0);
 	for (int k = 0; k < KIND_COUNT; k++)
 		s.reflectors[k].retry_first_ms = 20;
@@ -205,6 +207,7 @@ static void setup(void)
 	start_server();
 	uv_loop_init(&loop);
 	changes = 0;
+	turns_init(&turns);
 	c = cluster_new();
 	cluster_attach(c, a);
 	attachment_free(a);
@@ -220,6 +223,7 @@ static void teardown(void)
 	ck_assert_int_eq(uv_loop_close(&loop), 0);
 	kube_source_done(&s);
 	cluster_free(c);
+	turns_done(&turns);
 	close(server_input);
 	waitpid(server, NULL, 0);
 }
@@ -540,6 +544,37 @@ START_TEST(policy_that_cannot_be_read_keeps_its_last_good_version_or_closes)
 }
 END_TEST
 
+static bool allows_82(void)
+{
+	return allows(82);
+}
+
+static bool knows_other(void)
+{
+	return HASH_COUNT(s.reflectors[KIND_NAMESPACE].store.objects) == 2;
+}
+
+START_TEST(namespace_that_owes_time_waits_and_others_do_not)
+{
+	sync_source();
+	turns_charge(&turns, "default", 350000, uv_hrtime() / 1000); /* three seconds */
+	put_policy("a", 81);
+	ctl("put {\"kind\":\"Namespace\",\"metadata\":{\"name\":\"other\"}}");
+	ck_assert(holds_within(500, knows_other));
+	put_policy("a", 82);
+	put_policy("b", 83);
+	run_for(700);
+	ck_assert(allows(80) && !allows(81) && !allows(82) && !allows(83));
+	ck_assert_uint_eq(kube_store_count_waiting(&s.reflectors[KIND_POLICY].store), 2);
+	ctl("delete networkpolicies default/b"); /* the newest of each object counts, once */
+	ck_assert(holds_within(2000, allows_82));
+	ck_assert(!allows(80) && !allows(81));
+	run_for(300);
+	ck_assert(!allows(83));
+	ck_assert_uint_eq(kube_store_count_waiting(&s.reflectors[KIND_POLICY].store), 0);
+}
+END_TEST
+
 static bool says_certificate(void)
 {
 	return strstr(s.reflectors[KIND_POLICY].trouble.text, "certificate") || strstr(s.reflectors[KIND_POLICY].trouble.text, "SSL");
@@ -618,6 +653,7 @@ int main(void)
 	tcase_add_test(t, server_that_is_down_changes_nothing_and_is_found_again);
 	tcase_add_test(t, server_that_hangs_is_found);
 	tcase_add_test(t, policy_that_cannot_be_read_keeps_its_last_good_version_or_closes);
+	tcase_add_test(t, namespace_that_owes_time_waits_and_others_do_not);
 	tcase_add_loop_test(t, server_that_does_not_prove_itself_is_not_believed, 0, 3);
 	tcase_add_loop_test(t, server_is_reached_by_name_by_certificate_and_under_another_name, 0, 3);
 	suite_add_tcase(suite, t);

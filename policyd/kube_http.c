@@ -57,7 +57,8 @@ void kube_http_cancel(struct kube_request *r)
 
 void kube_http_let_be_silent(struct kube_request *r)
 {
-	r->call.silence_s = 0;
+	if (r)
+		r->call.silence_s = 0;
 }
 
 static void describe(const struct kube_request *r, CURLcode result, struct kube_reply *ret)

@@ -58,6 +58,6 @@ void kube_http_close(struct kube_http *h);
 /* done comes from the loop, never from within. */
 struct kube_request *kube_http_get(struct kube_http *h, const struct kube_call *call);
 void kube_http_cancel(struct kube_request *r); /* accepts NULL */
-void kube_http_let_be_silent(struct kube_request *r); /* from now on, as with silence_s 0 */
+void kube_http_let_be_silent(struct kube_request *r); /* from now on, as with silence_s 0; accepts NULL */
 
 #endif

@@ -12,7 +12,7 @@
 
 static const struct fuzz_target *const targets[] = {&fuzz_plugin, &fuzz_manifest, &fuzz_policy,	&fuzz_selector, &fuzz_cluster,
 						    &fuzz_netlink, &fuzz_control,  &fuzz_moatctl, &fuzz_podstore, &fuzz_conflist,
-						    &fuzz_watch};
+						    &fuzz_watch,  &fuzz_kube};
 
 static void replay(const struct fuzz_target *target, const char *path)
 {

@@ -27,6 +27,7 @@ extern const struct fuzz_target fuzz_watch;     /* what the kernel tells of chan
 extern const struct fuzz_target fuzz_control;   /* what clients say to the daemon */
 extern const struct fuzz_target fuzz_moatctl;   /* what the daemon says to moatctl */
 extern const struct fuzz_target fuzz_podstore;  /* state files and index links */
+extern const struct fuzz_target fuzz_kube;      /* what an API server answers */
 extern const struct fuzz_target fuzz_conflist;  /* the conflist that the daemon follows */
 
 #define FUZZ_CHECK(condition)                                                                                          \

@@ -58,7 +58,7 @@ resolver=$(pgrep -P "$DAEMON" || true)
 grep -q 'CapEff:[[:space:]]*0*$' "/proc/$resolver/status" || fail "that process has capabilities"
 daemon_stop KILL
 wait_until 5 eval "[ ! -d /proc/$resolver ]" || fail "the resolving process outlives the daemon"
-SOURCE=(--kubeconfig "$API/kubeconfig")
+pod_identity # as a pod's: its token and CA are files, its server is in the environment
 EXPECT_SYNCED='' daemon_start
 in_force 80
 pod_del late
@@ -88,5 +88,13 @@ in_force 81
 api clear
 eventually allow client db 80
 in_force 80
+
+step "its token is rotated: it is read anew"
+api token second
+echo second >$POD_FILES/token
+api drop
+api_policy_db 81
+eventually allow client db 81
+in_force 81
 
 finish

@@ -17,6 +17,17 @@ apiserver_start() # it begins empty
 	wait_until 10 test -s "$T/api.log" || fail "the API server does not start"
 }
 
+# The next daemon_start is as in a pod of that cluster.
+POD_FILES=/run/secrets/kubernetes.io/serviceaccount
+pod_identity()
+{
+	[ /var/run -ef /run ] || skip "/var/run is not /run, where a story may write"
+	mkdir -p $POD_FILES
+	cp "$API/ca.crt" "$API/token" $POD_FILES
+	export KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=$API_PORT
+	SOURCE=()
+}
+
 apiserver_kill()
 {
 	kill -KILL "$APISERVER"

@@ -207,13 +207,15 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct kube_request *r = arg;
-	long version = 0;
+	long version = 0, status = 0;
 
-	(void)bytes;
 	r->heard = uv_now(r->http->loop);
 	curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &version);
 	if (version)
 		r->http->version = version >= CURL_HTTP_VERSION_2_0 ? 2 : 1;
+	curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200 && r->call.begun && size * n == 2 && bytes[0] == '\r') /* the end of the header */
+		r->call.begun(r->call.arg);
 	return size * n;
 }
 

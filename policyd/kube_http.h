@@ -23,6 +23,7 @@ struct kube_call {
 	const char *target;    /* "/api/v1/pods?limit=500"; read before kube_http_get returns */
 	unsigned timeout_s;    /* for the whole; 0: no end is set */
 	unsigned silence_s;    /* without a byte; 0: it may be silent, and the server is asked now and then whether it lives */
+	void (*begun)(void *arg); /* the answer begins, with status 200; may be NULL. Must not cancel */
 	int (*body)(void *arg, const char *bytes, size_t n); /* of status 200; negative: the rest is not wanted. Must not cancel */
 	void (*done)(void *arg, const struct kube_reply *reply); /* once, unless cancelled; the request is gone then */
 	void *arg;

@@ -120,6 +120,7 @@ static char *list_query(const struct kube_reflector *r)
 			  least[0] ? "resourceVersionMatch=NotOlderThan&resourceVersion=" : "", least);
 }
 
+static void on_begun(void *arg);
 static int on_body(void *arg, const char *bytes, size_t n)
 {
 	return kube_reflector_read(arg, bytes, n);
@@ -135,6 +136,7 @@ static void ask(struct kube_reflector *r, enum kube_state state, const char *que
 		.target = target,
 		.timeout_s = timeout_s,
 		.silence_s = silence_s,
+		.begun = on_begun,
 		.body = on_body,
 		.done = on_done,
 		.arg = r,
@@ -207,6 +209,28 @@ static void go_on_in(struct kube_reflector *r, unsigned ms)
 	uv_timer_start(&r->timer, on_timer, ms, 0);
 }
 
+static void end_trouble(struct kube_reflector *r)
+{
+	if (r->trouble.code)
+		log_info("kube-recovered resource=%s", resources[r->kind].name);
+	r->trouble = (struct err){0};
+}
+
+/* An accepted watch may be silent for a minute; but how often it failed is only forgotten when it did well. */
+static void on_begun(void *arg)
+{
+	struct kube_reflector *r = arg;
+
+	if (r->state == KUBE_WATCHING)
+		end_trouble(r);
+}
+
+static void is_well(struct kube_reflector *r)
+{
+	end_trouble(r);
+	r->failures = r->refusals = 0;
+}
+
 void kube_reflector_complete_list(struct kube_reflector *r, const char *version)
 {
 	bool older = kube_reflector_compare_versions(version, r->version) < 0;
@@ -217,8 +241,9 @@ void kube_reflector_complete_list(struct kube_reflector *r, const char *version)
 	r->went_back |= older;
 	snprintf(r->version, sizeof(r->version), "%s", version);
 	r->needs_list = r->consistent = r->no_pages = r->doubt = false;
-	r->stale_answers = 0;
+	r->stale_answers = r->unended_streams = 0;
 	r->listed = true;
+	is_well(r);
 	r->listed_fn(r, r->arg);
 }
 
@@ -260,14 +285,6 @@ static void fail(struct kube_reflector *r, unsigned least_ms, const char *text)
 		kube_store_drop(&r->store);
 	r->state = KUBE_PAUSED;
 	go_on_in(r, ms);
-}
-
-static void is_well(struct kube_reflector *r)
-{
-	if (r->trouble.code)
-		log_info("kube-recovered resource=%s", resources[r->kind].name);
-	r->trouble = (struct err){0};
-	r->failures = r->refusals = 0;
 }
 
 static void on_forbidden(struct kube_reflector *r, const char *said)
@@ -326,7 +343,6 @@ static void on_status(struct kube_reflector *r, int status, unsigned retry_after
 
 static void after_page(struct kube_reflector *r)
 {
-	is_well(r);
 	if (r->page_token[0]) {
 		ask_page(r);
 		return;

@@ -426,6 +426,24 @@ START_TEST(what_rbac_lacks_is_told)
 	ck_assert(!s.synced);
 	ctl("clear");
 	ck_assert(holds_within(3000, synced));
+	ck_assert_int_eq(s.reflectors[KIND_POLICY].trouble.code, 0);
+}
+END_TEST
+
+static bool pods_are_well(void)
+{
+	return all_watch() && !s.reflectors[KIND_POD].trouble.code;
+}
+
+/* A watch that is accepted is well, although it has nothing to tell yet. */
+START_TEST(trouble_ends_with_an_accepted_watch)
+{
+	sync_source();
+	ctl("fault list pods 3 status 500");
+	ctl("drop");
+	while (!s.reflectors[KIND_POD].trouble.code)
+		uv_run(&loop, UV_RUN_ONCE);
+	ck_assert(holds_within(3000, pods_are_well));
 }
 END_TEST
 
@@ -647,6 +665,7 @@ int main(void)
 	tcase_add_test(t, server_that_asks_to_wait_is_not_asked_before);
 	tcase_add_test(t, rotated_token_is_read_anew);
 	tcase_add_test(t, what_rbac_lacks_is_told);
+	tcase_add_test(t, trouble_ends_with_an_accepted_watch);
 	tcase_add_test(t, server_restored_from_a_backup_is_listed_anew_whole);
 	tcase_add_test(t, restored_server_counts_when_all_kinds_are_there);
 	tcase_add_test(t, server_that_forgot_and_is_older_is_read_consistently);

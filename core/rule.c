@@ -34,7 +34,7 @@ void rule_begin(struct txn *t, const char *chain)
 		return;
 	t->rule = MUST(nftnl_rule_alloc());
 	nftnl_rule_set_u32(t->rule, NFTNL_RULE_FAMILY, table_family(t->table));
-	MUST_COPY(nftnl_rule_set_str(t->rule, NFTNL_RULE_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_rule_set_str(t->rule, NFTNL_RULE_TABLE, table_name(t->table)));
 	MUST_COPY(nftnl_rule_set_str(t->rule, NFTNL_RULE_CHAIN, chain));
 }
 
@@ -507,6 +507,11 @@ static void verdict(struct txn *t, int code, const char *chain)
 void rule_accept(struct txn *t)
 {
 	verdict(t, NF_ACCEPT, NULL);
+}
+
+void rule_masquerade(struct txn *t)
+{
+	expr_push(t, expr_new(t, "masq"));
 }
 
 void rule_drop(struct txn *t)

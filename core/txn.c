@@ -56,7 +56,14 @@ size_t txn_bytes(const struct txn *t)
 
 const char *table_text(enum table table)
 {
-	return table == TABLE_BRIDGE ? "bridge " TABLE_NAME : "inet " TABLE_NAME;
+	static const char *const texts[] = {"inet " TABLE_NAME, "bridge " TABLE_NAME, "inet " TABLE_NAME "-nat"};
+
+	return texts[table];
+}
+
+const char *table_name(enum table table)
+{
+	return table == TABLE_NAT ? TABLE_NAME "-nat" : TABLE_NAME;
 }
 
 uint8_t table_family(enum table table)
@@ -133,7 +140,7 @@ void txn_add_table(struct txn *t)
 
 	txn_elements_flush(t);
 	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
-	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, table_name(t->table));
 	mnl_attr_put_u32(nlh, NFTA_TABLE_FLAGS, 0); /* also wakes a table that a stranger made dormant */
 	txn_message_end(t, nlh, mem_printf("add table %s", table_text(t->table)));
 }
@@ -145,7 +152,7 @@ void txn_delete_table(struct txn *t)
 
 	txn_elements_flush(t);
 	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_DELTABLE, 0);
-	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, table_name(t->table));
 	txn_message_end(t, nlh, mem_printf("delete table %s", table_text(t->table)));
 }
 
@@ -159,10 +166,10 @@ static void chain_message(struct txn *t, uint16_t type, uint16_t flags, const ch
 	txn_elements_flush(t);
 	nlh = txn_message_begin(t, t->table, scratch, type, flags);
 	nftnl_chain_set_u32(c, NFTNL_CHAIN_FAMILY, table_family(t->table));
-	MUST_COPY(nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, table_name(t->table)));
 	MUST_COPY(nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, chain));
 	if (hook) {
-		MUST_COPY(nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, "filter"));
+		MUST_COPY(nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, t->table == TABLE_NAT ? "nat" : "filter"));
 		nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, hook->hook);
 		nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, hook->priority);
 		nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
@@ -189,7 +196,7 @@ void txn_flush_chain(struct txn *t, const char *chain)
 
 	txn_elements_flush(t);
 	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_DELRULE, 0);
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, table_name(t->table));
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
 	txn_message_end(t, nlh, mem_printf("flush chain %s", chain));
 }

@@ -49,6 +49,7 @@ struct rule_tag {
 };
 
 uint8_t table_family(enum table table); /* NFPROTO_* */
+const char *table_name(enum table table);
 
 /* Starts a message in a scratch buffer; txn_message_end appends it to the queue under the label (taken). */
 struct nlmsghdr *txn_message_begin(struct txn *t, enum table table, void *scratch, uint16_t type, uint16_t flags);

@@ -132,7 +132,7 @@ void txn_add_set(struct txn *t, const struct set_spec *set)
 	struct nlmsghdr *nlh;
 
 	txn_elements_flush(t);
-	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_TABLE, table_name(set->table)));
 	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_NAME, set->name));
 	nftnl_set_set_u32(s, NFTNL_SET_FAMILY, table_family(set->table));
 	nftnl_set_set_u32(s, NFTNL_SET_ID, ++t->set_id);
@@ -169,7 +169,7 @@ void txn_delete_set(struct txn *t, const char *set)
 
 	txn_elements_flush(t);
 	nlh = txn_message_begin(t, t->table, scratch, NFT_MSG_DELSET, 0);
-	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, table_name(t->table));
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, set);
 	txn_message_end(t, nlh, mem_printf("delete set %s", set));
 }
@@ -181,7 +181,7 @@ void txn_flush_set(struct txn *t, const struct set_spec *set)
 
 	txn_elements_flush(t);
 	nlh = txn_message_begin(t, set->table, scratch, NFT_MSG_DELSETELEM, 0);
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, table_name(set->table));
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set->name);
 	txn_message_end(t, nlh, mem_printf("flush set %s", set->name));
 }
@@ -215,7 +215,7 @@ static void open_elements(struct txn *t, const struct set_spec *set, uint16_t ty
 	t->elements = MUST(nftnl_set_alloc());
 	t->elements_type = type;
 	t->elements_table = set->table;
-	MUST_COPY(nftnl_set_set_str(t->elements, NFTNL_SET_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_set_set_str(t->elements, NFTNL_SET_TABLE, table_name(set->table)));
 	MUST_COPY(nftnl_set_set_str(t->elements, NFTNL_SET_NAME, set->name));
 	nftnl_set_set_u32(t->elements, NFTNL_SET_FAMILY, table_family(set->table));
 }
@@ -356,7 +356,7 @@ static int read_element(struct nl *nl, const struct set_spec *set, struct key ke
 	struct nftnl_set *s = MUST(nftnl_set_alloc());
 
 	*ret = (struct held){.chain = ""};
-	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_TABLE, TABLE_NAME));
+	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_TABLE, table_name(set->table)));
 	MUST_COPY(nftnl_set_set_str(s, NFTNL_SET_NAME, set->name));
 	nftnl_set_elem_add(s, element_new(set, key));
 	nftnl_set_elems_nlmsg_build_payload(nlh, s);

@@ -19,6 +19,7 @@
 #include "moat/bridge.h"
 #include "moat/log.h"
 #include "moat/podstore.h"
+#include "moat/route.h"
 #include "moat/txn.h"
 
 #define LOCK_MS 5000
@@ -72,14 +73,24 @@ static void release_unreadable(const char *key, const struct err *why, void *arg
 	attachment_free(a);
 }
 
-/* Both tables, there or not: adding one that is there does nothing. */
+/* Of the daemon with --node-routes. */
+static void remove_route(const struct route *r, void *arg)
+{
+	struct err err;
+
+	(void)arg;
+	if (route_remove(r, &err) < 0)
+		log_warn("route-kept error=\"%s\"", err.text);
+}
+
+/* All tables, there or not: adding one that is there does nothing. */
 static int delete_tables(struct err *err)
 {
 	struct txn *t = txn_new();
 	struct nl nl;
 	int code = nl_open(&nl, NETLINK_NETFILTER, err);
 
-	for (int table = TABLE_INET; table <= TABLE_BRIDGE; table++) {
+	for (int table = TABLE_INET; table <= TABLE_NAT; table++) {
 		txn_on(t, (enum table)table);
 		txn_add_table(t);
 		txn_delete_table(t);
@@ -118,6 +129,8 @@ int install_release(const struct install_options *options, struct err *err)
 		bridge_give_back_unused();
 	}
 	code = delete_tables(err);
+	if (code == 0)
+		code = route_each(remove_route, NULL, err);
 	if (code < 0)
 		return code;
 	if (lock >= 0 && nftw(podstore_dir(), remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)

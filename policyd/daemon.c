@@ -169,6 +169,8 @@ static void on_tick(uv_timer_t *timer)
 		health_look(&d->attachments);
 	}
 	health_hold_bridges(d->cluster, &d->watch.tamper, now_and_then);
+	if (d->options.node_routes && daemon_is_synced(d))
+		node_routes_look(&d->node_routes, d->cluster, d->node, &d->reconcile.nl, now_and_then);
 	watch_look(&d->watch); /* the model has nothing by now that the kernel has not */
 }
 
@@ -264,6 +266,7 @@ static int init(struct daemon *d, struct err *err)
 static void done(struct daemon *d)
 {
 	watch_done(&d->watch);
+	node_routes_done(&d->node_routes);
 	reconcile_done(&d->reconcile);
 	if (d->options.manifests)
 		manifest_done(&d->manifests);

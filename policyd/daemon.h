@@ -11,6 +11,7 @@
 #include "policyd/ctl.h"
 #include "policyd/kube_source.h"
 #include "policyd/manifest.h"
+#include "policyd/node_routes.h"
 #include "policyd/reconcile.h"
 #include "policyd/watch.h"
 
@@ -21,6 +22,7 @@ struct daemon_options {
 	const char *baseline;  /* file, or NULL */
 	const char *node;      /* name of the own node; NULL: the environment's NODE_NAME, else the host's */
 	VEC(struct block) pod_ranges; /* freed by whoever made it */
+	bool node_routes; /* routes to other nodes' pods, masquerading */
 	bool loosen[MODE_COUNT]; /* modes that a namespace label may loosen to */
 };
 
@@ -37,6 +39,7 @@ struct daemon {
 	struct baseline_file baseline;
 	struct reconcile reconcile;
 	struct watch watch;
+	struct node_routes node_routes;
 	struct ctl ctl;
 
 	uv_poll_t manifest_events;

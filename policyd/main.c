@@ -11,7 +11,8 @@
 static int usage(FILE *out)
 {
 	fputs("Usage: moat-policyd run [--kubeconfig FILE | --manifests DIR] [--conflist FILE] [--baseline FILE]\n"
-	      "                        [--node NAME] [--pod-ranges CIDR]... [--labels-may-loosen-to MODE]...\n"
+	      "                        [--node NAME] [--pod-ranges CIDR]... [--node-routes]\n"
+	      "                        [--labels-may-loosen-to MODE]...\n"
 	      "\n"
 	      "  --kubeconfig FILE             follow the API server of FILE; without it, and in a pod, the\n"
 	      "                                one that the pod's service account is for\n"
@@ -22,6 +23,8 @@ static int usage(FILE *out)
 	      "                                environment or the host's name in lower case\n"
 	      "  --pod-ranges CIDR             where this node's pods have their addresses, instead of the\n"
 	      "                                podCIDRs of its Node\n"
+	      "  --node-routes                 route to the other nodes' pods, and masquerade what leaves the\n"
+	      "                                cluster, as their Nodes say\n"
 	      "  --labels-may-loosen-to MODE   let namespace labels moat.cni/mode loosen to MODE too;\n"
 	      "                                without it they may only tighten\n",
 	      out);
@@ -62,6 +65,7 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 		{"baseline", required_argument, NULL, 'b'},
 		{"node", required_argument, NULL, 'n'},
 		{"pod-ranges", required_argument, NULL, 'r'},
+		{"node-routes", no_argument, NULL, 'R'},
 		{"labels-may-loosen-to", required_argument, NULL, 'l'},
 		{0},
 	};
@@ -76,6 +80,8 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 			ret->conflist = optarg;
 		else if (option == 'b')
 			ret->baseline = optarg;
+		else if (option == 'R')
+			ret->node_routes = true;
 		else if (option == 'n')
 			ret->node = optarg;
 		else if (option == 'r' ? !parse_range_option(ret, optarg) : option != 'l' || !parse_mode_option(ret, optarg))

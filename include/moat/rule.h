@@ -96,6 +96,7 @@ void rule_log(struct txn *t, uint16_t group, const char *prefix); /* NFLOG */
 void rule_reject_tcp_reset(struct txn *t);
 void rule_reject_admin_prohibited(struct txn *t);
 void rule_accept(struct txn *t);
+void rule_masquerade(struct txn *t); /* table inet moat-nat */
 void rule_drop(struct txn *t);
 void rule_return(struct txn *t);
 void rule_jump(struct txn *t, const char *chain);

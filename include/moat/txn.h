@@ -19,7 +19,11 @@
 struct txn;
 
 /* The second is there only where pods are ports of a bridge. */
-enum table { TABLE_INET, TABLE_BRIDGE };
+enum table {
+	TABLE_INET,
+	TABLE_BRIDGE,
+	TABLE_NAT, /* "inet moat-nat": masquerading (masquerade.h); in its base chains packets are translated */
+};
 const char *table_text(enum table table); /* "inet moat" */
 
 /* What a set's key is made of, in order. */

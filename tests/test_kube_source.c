@@ -312,16 +312,22 @@ START_TEST(list_that_makes_no_sense_changes_nothing)
 {
 	ctl("streams off");
 	sync_source();
-	ctl("fault list networkpolicies 1000 %s", lies[_i]);
-	ctl("compact");
-	ck_assert(holds_within(3000, policies_failed_thrice));
-	ctl("delete networkpolicies default/a");
-	put_policy("b", 81);
-	run_for(100);
-	ck_assert(s.synced && allows(80) && !allows(81));
-	ctl("clear");
-	ck_assert(holds_within(5000, allows_81));
-	ck_assert(!allows(80));
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		ctl("fault list networkpolicies 1000 %s", lies[i]);
+		ctl("compact");
+		ck_assert(holds_within(3000, policies_failed_thrice));
+		ctl("delete networkpolicies default/a");
+		put_policy("b", 81);
+		run_for(50);
+		ck_assert_msg(s.synced && allows(80) && !allows(81), "%s", lies[i]);
+		ctl("clear");
+		ck_assert(holds_within(5000, allows_81));
+		ck_assert(!allows(80));
+		ctl("delete networkpolicies default/b");
+		put_policy("a", 80);
+		ck_assert(holds_within(3000, allows_80));
+		ck_assert(holds_within(3000, all_watch));
+	}
 }
 END_TEST
 
@@ -366,13 +372,15 @@ static const char *const false_events[] = {
 START_TEST(event_that_makes_no_sense_changes_nothing)
 {
 	sync_source();
-	ctl("raw networkpolicies %s", false_events[_i]);
-	ck_assert(holds_within(3000, policies_failed));
-	ck_assert(allows(80));
-	ck_assert_ptr_nonnull(strstr(s.reflectors[KIND_POLICY].trouble.text, "makes no sense"));
-	ck_assert(holds_within(3000, all_watch));
-	ck_assert(allows(80));
-	ck_assert_uint_eq(HASH_COUNT(s.reflectors[KIND_POLICY].store.objects), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(false_events); i++) {
+		ctl("raw networkpolicies %s", false_events[i]);
+		ck_assert_msg(holds_within(3000, policies_failed), "%s", false_events[i]);
+		ck_assert_msg(allows(80), "%s", false_events[i]);
+		ck_assert_ptr_nonnull(strstr(s.reflectors[KIND_POLICY].trouble.text, "makes no sense"));
+		ck_assert(holds_within(3000, all_watch));
+		ck_assert(allows(80));
+		ck_assert_uint_eq(HASH_COUNT(s.reflectors[KIND_POLICY].store.objects), 1);
+	}
 }
 END_TEST
 
@@ -659,9 +667,9 @@ int main(void)
 	tcase_add_test(t, without_streams_lists_come_in_pages_and_compressed);
 	tcase_add_test(t, page_that_expired_makes_it_one_list);
 	tcase_add_test(t, nothing_is_in_force_before_every_kind_is_listed);
-	tcase_add_loop_test(t, list_that_makes_no_sense_changes_nothing, 0, ARRAY_SIZE(lies));
+	tcase_add_test(t, list_that_makes_no_sense_changes_nothing);
 	tcase_add_test(t, expired_watch_is_listed_anew_without_a_change_meanwhile);
-	tcase_add_loop_test(t, event_that_makes_no_sense_changes_nothing, 0, ARRAY_SIZE(false_events));
+	tcase_add_test(t, event_that_makes_no_sense_changes_nothing);
 	tcase_add_test(t, server_that_asks_to_wait_is_not_asked_before);
 	tcase_add_test(t, rotated_token_is_read_anew);
 	tcase_add_test(t, what_rbac_lacks_is_told);

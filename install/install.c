@@ -109,7 +109,7 @@ static int put_plugin(const struct install_options *options, const struct place 
 int install_put(const struct install_options *options, struct err *err)
 {
 	CLEAN(close_place) struct place p;
-	struct wanted wanted;
+	struct wanted wanted = {.text = NULL};
 	bool changed = false;
 	int code = open_place(options, &p, err);
 
@@ -140,7 +140,7 @@ int install_check(const struct install_options *options, struct err *err)
 {
 	CLEAN(close_place) struct place p;
 	CLEAN_FREE char *binary = NULL;
-	struct wanted wanted;
+	struct wanted wanted = {.text = NULL};
 	size_t len;
 	int code = open_place(options, &p, err);
 

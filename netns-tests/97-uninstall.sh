@@ -66,7 +66,13 @@ says 'another network configuration chains moat'
 [ -x $BIN/moat ] || fail "it is gone"
 rm $CONF/50-by-hand.conflist $BIN/moat
 
-step "released: the node is as it was found, and the pod is open"
+step "released, as in a container, whose /proc/sys cannot be written: the node is as it was found, and the pod is open"
+mkdir $T/net
+mount --bind /proc/sys/net $T/net
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
+! { echo 1 >/proc/sys/net/ipv4/conf/all/send_redirects; } 2>/dev/null || fail "/proc/sys can be written"
+export MOAT_SYSCTL_NET=$T/net
 install release || fail "$(cat $T/install.err)"
 says 'released attachments=1'
 node_state >$T/left
@@ -75,6 +81,8 @@ allow ext a 80
 allow a ext 80
 install release || fail "not idempotent: $(cat $T/install.err)"
 
+unset MOAT_SYSCTL_NET
+umount /proc/sys
 step "a damaged pod store does not keep it from ending"
 pod_add c
 echo nonsense >"$(find /run/moat/pods -type f | head -n 1)"

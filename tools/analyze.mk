@@ -2,8 +2,8 @@
 # What reads the code instead of running it, and valgrind. Included by the top Makefile. Exceptions are in .clang-tidy,
 # tools/cppcheck.txt and .shellcheckrc, each with its reason.
 
-ANALYZED     := $(CORE_SRC) $(PLUGIN_SRC) $(POLICYD_SRC)
-ANALYZED_H   := $(wildcard include/moat/*.h core/*.h plugin/*.h policyd/*.h)
+ANALYZED     := $(CORE_SRC) $(PLUGIN_SRC) $(POLICYD_SRC) $(INSTALL_SRC)
+ANALYZED_H   := $(wildcard include/moat/*.h core/*.h plugin/*.h policyd/*.h install/*.h)
 ANALYZE_BASE := -std=c11 -D_GNU_SOURCE -Iinclude -I.
 SCRIPTS       = $(shell git ls-files | xargs grep -lE '^\#!/bin/(ba)?sh' ; git ls-files '*.sh')
 
@@ -23,7 +23,7 @@ $(BUILD)/fanalyzer/%: %.c $(ANALYZED_H)
 
 cppcheck:
 	$(Q)cppcheck --quiet --enable=all --error-exitcode=1 --std=c11 -D_GNU_SOURCE -Iinclude -I. --include=tools/cppcheck_macros.h \
-		--library=posix,gnu --suppress=missingIncludeSystem --suppressions-list=tools/cppcheck.txt core plugin policyd tests bench netns-tests
+		--library=posix,gnu --suppress=missingIncludeSystem --suppressions-list=tools/cppcheck.txt core plugin policyd install tests bench netns-tests
 
 shellcheck:
 	$(Q)printf '%s\n' $(sort $(SCRIPTS)) | xargs -n 1 shellcheck --format=gcc

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "moat/clock.h"
 #include "moat/log.h"
 #include "policyd/confine.h"
 #include "policyd/health.h"
@@ -72,11 +73,14 @@ static void charge_namespace(const char *ns, uint64_t work, void *arg)
 /* The time of a reconciliation is that of the namespaces that it was for, by their work; a rebuild is for none of them. */
 static int reconcile_and_charge(struct daemon *d, struct err *err)
 {
-	uint64_t began_ns = uv_hrtime(), rebuilds = d->reconcile.stats.rebuilds;
+	uint64_t began_us = clock_monotonic_us(), processor_us = clock_processor_us(), rebuilds = d->reconcile.stats.rebuilds;
 	int code = reconcile_run(&d->reconcile, err);
-	struct charge charge = {.turns = &d->turns, .now_us = uv_hrtime() / 1000};
+	struct charge charge = {
+		.turns = &d->turns,
+		.now_us = clock_monotonic_us(),
+	};
 
-	charge.took_us = charge.now_us - began_ns / 1000;
+	charge.took_us = turns_cost(charge.now_us - began_us, clock_processor_us() - processor_us);
 	cluster_each_work(d->cluster, add_work, &charge);
 	if (charge.total && d->reconcile.stats.rebuilds == rebuilds)
 		cluster_each_work(d->cluster, charge_namespace, &charge);
@@ -113,7 +117,7 @@ static void read_manifests(struct daemon *d)
 
 	if (manifest_read_events(&d->manifests))
 		daemon_apply(d);
-	now_us = uv_hrtime() / 1000;
+	now_us = clock_monotonic_us();
 	if (d->manifests.next_us)
 		uv_timer_start(&d->turn, on_turn, d->manifests.next_us > now_us ? (d->manifests.next_us - now_us) / 1000 + 1 : 0, 0);
 }

@@ -49,10 +49,10 @@ static const struct {
 	const char *path, *name;
 	const char *filter; /* of the query; NULL: all */
 } resources[] = {
-	[KIND_NAMESPACE] = {"/api/v1/namespaces", "namespaces"},
-	[KIND_NODE] = {"/api/v1/nodes", "nodes"},
-	[KIND_POD] = {"/api/v1/pods", "pods"},
-	[KIND_POLICY] = {"/apis/networking.k8s.io/v1/networkpolicies", "networkpolicies.networking.k8s.io"},
+	[KIND_NAMESPACE] = {"/api/v1/namespaces", "namespaces", NULL},
+	[KIND_NODE] = {"/api/v1/nodes", "nodes", NULL},
+	[KIND_POD] = {"/api/v1/pods", "pods", NULL},
+	[KIND_POLICY] = {"/apis/networking.k8s.io/v1/networkpolicies", "networkpolicies.networking.k8s.io", NULL},
 	/* one Service's of one namespace: objects.h */
 	[KIND_ENDPOINTS] = {"/apis/discovery.k8s.io/v1/namespaces/" ENDPOINTS_NAMESPACE "/endpointslices", "endpointslices.discovery.k8s.io",
 			    "labelSelector=kubernetes.io%2Fservice-name%3D" ENDPOINTS_SERVICE "&"},

@@ -8,23 +8,15 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "moat/clock.h"
 #include "policyd/manifest_internal.h"
 
 struct waiting_file {
 	char *name;
 	UT_hash_handle hh;
 };
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static void forget(struct manifest_source *s, struct waiting_file *w)
 {
@@ -88,14 +80,14 @@ static bool must_wait(struct manifest_source *s, const char *ns, uint64_t now)
 /* What reading it took is its namespace's, whichever that is now. */
 static void load(struct manifest_source *s, struct batch *b, const char *name)
 {
-	uint64_t began = now_us(), ended;
+	uint64_t began_us = clock_monotonic_us(), processor_us = clock_processor_us(), ended_us;
 	const char *ns;
 
 	manifest_load(s, b, name);
 	ns = namespace_of(s, name);
-	ended = now_us();
+	ended_us = clock_monotonic_us();
 	if (s->turns && ns)
-		turns_charge(s->turns, ns, ended - began, ended);
+		turns_charge(s->turns, ns, turns_cost(ended_us - began_us, clock_processor_us() - processor_us), ended_us);
 }
 
 /* Those whose turn it was when this began: what a file takes is counted when all of them are read. */
@@ -103,7 +95,7 @@ static bool read_waiting(struct manifest_source *s)
 {
 	struct batch b = {0};
 	struct waiting_file *w, *next;
-	uint64_t now = now_us();
+	uint64_t now = clock_monotonic_us();
 	bool changed;
 
 	s->next_us = 0;

@@ -59,6 +59,11 @@ static void look_at_another(struct turns *t, uint64_t now_us)
 	}
 }
 
+uint64_t turns_cost(uint64_t clock_us, uint64_t processor_us)
+{
+	return clock_us < processor_us * TURNS_WAITING ? clock_us : processor_us * TURNS_WAITING;
+}
+
 void turns_charge(struct turns *t, const char *ns, uint64_t cost_us, uint64_t now_us)
 {
 	struct turns_debt *d = find(t, ns, now_us);

@@ -14,6 +14,7 @@
 
 #define TURNS_SHARE 10       /* the part of time in which a namespace pays back */
 #define TURNS_MOMENT_US 50000 /* what it may owe: a dozen changes at once */
+#define TURNS_WAITING 4       /* see turns_cost */
 
 struct turns_debt {
 	char *ns;
@@ -28,6 +29,13 @@ struct turns {
 
 void turns_init(struct turns *t);
 void turns_done(struct turns *t);
+
+/*
+ * What a change costs that took so long by the clock and by the processor: the former, with what it waited for the kernel, which the
+ * others waited too; but no more than some times the latter, since the lock of a plugin, or that the daemon was stopped, is not the
+ * tenant's doing.
+ */
+uint64_t turns_cost(uint64_t clock_us, uint64_t processor_us);
 
 void turns_charge(struct turns *t, const char *ns, uint64_t cost_us, uint64_t now_us);
 /* When a change of this namespace may be read: now_us, or later. */

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "moat/clock.h"
 #include "policyd/manifest.h"
 #include "tests/build.h"
 
@@ -675,11 +676,6 @@ START_TEST(three_thousand_files_are_read_in_seconds)
 }
 END_TEST
 
-static uint64_t monotonic_us(void)
-{
-	return (uint64_t)(seconds() * 1e6);
-}
-
 /* The namespace default owes an hour: its files wait, those of others and of nobody do not, and no event is lost. */
 START_TEST(file_of_a_namespace_that_owes_waits_and_is_read_once)
 {
@@ -689,7 +685,7 @@ START_TEST(file_of_a_namespace_that_owes_waits_and_is_read_once)
 	put_policy("m/a.yaml", "a", 80);
 	start();
 	s.turns = &turns;
-	turns_charge(&turns, "default", UINT64_C(360) * 1000000, monotonic_us());
+	turns_charge(&turns, "default", UINT64_C(360) * 1000000, clock_monotonic_us());
 	for (unsigned i = 0; i < 5; i++)
 		put_policy("m/a.yaml", "a", 81 + i);
 	put("m/other.yaml", "apiVersion: v1\nkind: Pod\nmetadata: { name: x, namespace: other }\n");
@@ -698,7 +694,7 @@ START_TEST(file_of_a_namespace_that_owes_waits_and_is_read_once)
 	ck_assert(allows(80) && !allows(85) && allows(90));
 	ck_assert_uint_eq(manifest_count_objects(&s), 3);
 	ck_assert_uint_eq(manifest_count_waiting(&s), 1);
-	ck_assert_uint_gt(s.next_us, monotonic_us());
+	ck_assert_uint_gt(s.next_us, clock_monotonic_us());
 	ck_assert(!manifest_read_events(&s));
 	move("m/a.yaml", "m/b.yaml"); /* the object stays what it was until its turn */
 	manifest_read_events(&s);
@@ -710,7 +706,7 @@ START_TEST(file_of_a_namespace_that_owes_waits_and_is_read_once)
 	ck_assert_uint_eq(manifest_count_waiting(&s), 0);
 	ck_assert_uint_eq(s.next_us, 0);
 	ck_assert_str_eq(error_of("b.yaml"), "");
-	turns_charge(&turns, "default", UINT64_C(360) * 1000000, monotonic_us());
+	turns_charge(&turns, "default", UINT64_C(360) * 1000000, clock_monotonic_us());
 	put_policy("m/b.yaml", "a", 86);
 	manifest_read_events(&s);
 	ck_assert_uint_eq(manifest_count_waiting(&s), 1);

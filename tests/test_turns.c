@@ -19,6 +19,13 @@ static void teardown(void)
 
 #define SECOND UINT64_C(1000000)
 
+START_TEST(what_is_waited_for_costs_but_a_stopped_daemon_does_not)
+{
+	ck_assert_uint_eq(turns_cost(3000, 1000), 3000);
+	ck_assert_uint_eq(turns_cost(10000000, 1000), 1000 * TURNS_WAITING);
+}
+END_TEST
+
 START_TEST(who_owes_little_does_not_wait)
 {
 	ck_assert_uint_eq(turns_when(&t, "a", 7), 7);
@@ -144,6 +151,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, what_is_waited_for_costs_but_a_stopped_daemon_does_not);
 	tcase_add_test(tc, who_owes_little_does_not_wait);
 	tcase_add_test(tc, who_owes_more_waits_until_it_is_paid_back_and_nobody_else_does);
 	tcase_add_test(tc, who_asks_without_end_has_a_tenth);

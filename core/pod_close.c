@@ -132,9 +132,9 @@ static int prove_all(struct nl *nl, struct proof *proof, bool bridged, bool *ret
 		if (followed)
 			proof_begin(proof, nl, false); /* it was of before the change */
 		*ret_bridge = false;
-		code = find_damage(proof_make(proof, err), ret_inet);
+		code = find_damage(proof_make(proof, TABLE_INET, err), ret_inet);
 		if (code == 0 && bridged)
-			code = find_damage(ruleset_prove(nl, TABLE_BRIDGE, err), ret_bridge);
+			code = find_damage(proof_make(proof, TABLE_BRIDGE, err), ret_bridge);
 		if (code < 0 || (!*ret_inet && !*ret_bridge) || followed)
 			return code;
 		followed = layout_follow(nl, err);
@@ -164,12 +164,14 @@ static int put_static(struct txn *t, struct nl *nl, struct proof *proof, const s
 		layout_queue_unhook(t, nl, TABLE_BRIDGE);
 	if (rewrite.whole || rewrite.bridge_ready != bridged) {
 		if (rewrite.whole)
-			proof_renew(proof);
+			proof_renew(proof, TABLE_INET);
 		if (bridged && !rewrite.bridge_ready)
 			bridge_put_table(t);
 		rewrite.bridge_ready = bridged;
 		podstore_each(NULL, reclose, reclose_unreadable, &rewrite, NULL);
 	}
+	if (bridge_damaged)
+		proof_renew(proof, TABLE_BRIDGE);
 	if (bridged && bridge_record_get(a->bridge, &record, NULL) == 0)
 		bridge_put(t, &record.bridge);
 	if (a->tunnel_ports.n)

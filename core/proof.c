@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A proof that the static part stands is a dump of all its rules, the dearest question of an ADD (0.3–0.4 ms). The kernel counts the
- * commits to the nftables of a network namespace, whoever makes them (NFTA_GEN_ID). So the count at which the static part was proved is
- * recorded, and while it has not moved, the dump would say what it said: it is not asked for again.
+ * A proof that the static part of a table stands is a dump of all its rules, the dearest question of an ADD (0.3–0.4 ms, and for a
+ * pod of a bridge as much again). The kernel counts the commits to the nftables of a network namespace, whoever makes them and whatever
+ * the table (NFTA_GEN_ID). So the count at which each static part was proved is recorded, and while it has not moved, the dump would
+ * say what it said: it is not asked for again.
  *
  * A commit of ours moves the count too, and does not touch the static part. Whoever makes one hands the record on with the new
  * count, but only if it moved by exactly one: that was ours, since ours certainly changed something, and a batch that changes nothing does
  * not count. After anybody else's commit, and after one of ours that did not hand it on, the record is of a count that never comes
  * again, and the next ADD proves all. So nobody needs to hold a lock, and a record that is lost or torn costs a dump.
  *
- * The record has the hash of the rules that it speaks of: another version of moat has others.
+ * The record has the hashes of the rules that it speaks of: another version of moat has others. Nothing is recorded while table inet is
+ * not known to stand; table bridge is known only where a pod of a bridge was closed since somebody else's last commit.
  */
 #include "moat/proof.h"
 
@@ -40,9 +42,9 @@ static uint64_t hash(uint64_t h, const void *data, size_t len)
 	return h;
 }
 
-static uint64_t hash_of_static_part(void)
+static uint64_t hash_of_static_part(enum table table)
 {
-	struct txn *wanted = ruleset_wanted(TABLE_INET);
+	struct txn *wanted = ruleset_wanted(table);
 	uint64_t h = HASH_START;
 
 	for (size_t i = 0; i < wanted->tags.n; i++) {
@@ -110,27 +112,27 @@ void proof_begin(struct proof *p, struct nl *nl, bool trust)
 		p->now = kept;
 }
 
-int proof_make(struct proof *p, struct err *err)
+int proof_make(struct proof *p, enum table table, struct err *err)
 {
-	uint64_t wanted = hash_of_static_part();
+	uint64_t wanted = hash_of_static_part(table);
 	int code = 0;
 
-	if (p->now.static_part != wanted)
-		code = ruleset_prove(p->nl, TABLE_INET, err);
-	p->now.static_part = code == 0 ? wanted : 0;
+	if (p->now.static_part[table] != wanted)
+		code = ruleset_prove(p->nl, table, err);
+	p->now.static_part[table] = code == 0 ? wanted : 0;
 	return code;
 }
 
-void proof_renew(struct proof *p)
+void proof_renew(struct proof *p, enum table table)
 {
-	p->now.static_part = hash_of_static_part();
+	p->now.static_part[table] = hash_of_static_part(table);
 }
 
 bool proof_pass(struct proof *p)
 {
 	uint32_t before = p->now.generation;
 
-	if (!before || !p->now.static_part)
+	if (!before || !p->now.static_part[TABLE_INET])
 		return false;
 	p->now.generation = ask_generation(p->nl);
 	if (p->now.generation == before + 1)
@@ -159,7 +161,7 @@ int proof_commit(struct txn *t, struct nl *nl, struct err *err)
 	int code;
 
 	proof_begin(&p, nl, t->tags.n == 0);
-	if (p.now.static_part)
+	if (p.now.static_part[TABLE_INET])
 		txn_discard_element(t, &set_ports, key_of_port("-"), NULL); /* so that it certainly counts */
 	code = txn_commit(t, nl, err);
 	if (code == 0)

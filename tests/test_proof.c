@@ -47,7 +47,7 @@ static bool is_recorded(void)
 	struct proof p;
 
 	proof_begin(&p, &nl, true);
-	return p.now.static_part != 0;
+	return p.now.static_part[TABLE_INET] != 0;
 }
 
 static void stranger_flushes(const char *chain)
@@ -88,7 +88,7 @@ START_TEST(strangers_commit_before_ours_is_not_handed_on)
 	struct txn *t = txn_new();
 
 	proof_begin(&p, &nl, true);
-	ck_assert_uint_ne(p.now.static_part, 0);
+	ck_assert_uint_ne(p.now.static_part[TABLE_INET], 0);
 	stranger_flushes("forward");
 	pod_put_target(t, pod, INGRESS, CHAIN_DENY_INGRESS);
 	ck_assert_msg(txn_commit(t, &nl, &err) == 0, "%s", err.text);
@@ -118,7 +118,7 @@ START_TEST(commit_that_changes_nothing_counts)
 	ck_assert_msg(proof_commit(t, &nl, &err) == 0, "%s", err.text);
 	txn_free(t);
 	proof_begin(&after, &nl, true);
-	ck_assert_uint_ne(after.now.static_part, 0);
+	ck_assert_uint_ne(after.now.static_part[TABLE_INET], 0);
 	ck_assert_uint_eq(after.now.generation, before.now.generation + 1);
 }
 END_TEST
@@ -134,14 +134,90 @@ START_TEST(commit_that_writes_static_rules_does_not)
 }
 END_TEST
 
+/* A pod of a bridge, so that there is table bridge moat. Closed twice, as in setup. */
+static struct attachment *close_bridged_pod(void)
+{
+	struct attachment *a = rundir_attachment("b", "veth1", "10.1.0.3");
+
+	snprintf(a->bridge, sizeof(a->bridge), "cni0");
+	a->bridge_index = 5;
+	memcpy(a->bridge_mac, "\2\0\0\0\0\1", 6);
+	memcpy(a->mac, "\2\0\0\0\1\7", 6);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(podstore_put(a, &err), 0);
+		ck_assert_msg(pod_close(a, NULL, 0, &err) == 0, "%s", err.text);
+	}
+	return a;
+}
+
+static bool bridge_is_recorded(void)
+{
+	struct proof p;
+
+	proof_begin(&p, &nl, true);
+	return p.now.static_part[TABLE_INET] && p.now.static_part[TABLE_BRIDGE];
+}
+
+static struct txn *flush_bridge_prerouting(void)
+{
+	struct txn *t = txn_new();
+
+	txn_on(t, TABLE_BRIDGE);
+	txn_flush_chain(t, "prerouting");
+	return t;
+}
+
+START_TEST(both_tables_are_recorded_and_handed_on)
+{
+	struct attachment *bridged = close_bridged_pod();
+
+	ck_assert(bridge_is_recorded());
+	close_pod(); /* a routed one */
+	ck_assert(bridge_is_recorded());
+	ck_assert_int_eq(pod_withdraw(bridged, &err), 0);
+	ck_assert(bridge_is_recorded());
+	attachment_free(bridged);
+}
+END_TEST
+
+START_TEST(strangers_commit_ends_the_record_of_both)
+{
+	struct txn *t;
+
+	attachment_free(close_bridged_pod());
+	t = flush_bridge_prerouting();
+	ck_assert_msg(txn_commit(t, &nl, &err) == 0, "%s", err.text);
+	txn_free(t);
+	close_pod(); /* which looks at table inet only */
+	ck_assert(is_recorded() && !bridge_is_recorded());
+	attachment_free(close_bridged_pod());
+	ck_assert_int_eq(ruleset_prove(&nl, TABLE_BRIDGE, &err), 0);
+	ck_assert(bridge_is_recorded());
+}
+END_TEST
+
+/* Seen by a flaw that only a commit of ours could make. */
+START_TEST(what_is_recorded_of_table_bridge_is_not_asked_again)
+{
+	struct txn *t;
+
+	attachment_free(close_bridged_pod());
+	t = flush_bridge_prerouting();
+	ck_assert_msg(proof_commit(t, &nl, &err) == 0, "%s", err.text);
+	txn_free(t);
+	attachment_free(close_bridged_pod());
+	ck_assert_int_eq(ruleset_prove(&nl, TABLE_BRIDGE, &err), -EBADMSG);
+}
+END_TEST
+
 START_TEST(record_of_other_rules_is_not_believed)
 {
 	struct proof p;
 
 	proof_begin(&p, &nl, true);
-	p.now.static_part ^= 1; /* what another version would have written */
+	p.now.static_part[TABLE_INET] ^= 1; /* what another version would have written */
 	stranger_flushes("forward");
-	ck_assert_int_eq(proof_make(&p, &err), -EBADMSG);
+	ck_assert_int_eq(proof_make(&p, TABLE_INET, &err), -EBADMSG);
 }
 END_TEST
 
@@ -197,6 +273,9 @@ static void add_tests_of_records(TCase *tcase)
 	tcase_add_test(tcase, withdrawal_after_a_strangers_commit_records_nothing);
 	tcase_add_test(tcase, commit_that_changes_nothing_counts);
 	tcase_add_test(tcase, commit_that_writes_static_rules_does_not);
+	tcase_add_test(tcase, both_tables_are_recorded_and_handed_on);
+	tcase_add_test(tcase, strangers_commit_ends_the_record_of_both);
+	tcase_add_test(tcase, what_is_recorded_of_table_bridge_is_not_asked_again);
 	tcase_add_test(tcase, record_of_other_rules_is_not_believed);
 	tcase_add_test(tcase, record_of_another_namespace_is_not_believed);
 	tcase_add_test(tcase, torn_short_and_foreign_records_are_none);

@@ -287,7 +287,7 @@ START_TEST(what_the_daemon_commits_hands_the_proof_on)
 	r.built = false; /* anew, beside what stands */
 	ck_assert_msg(reconcile_run(&r, &err) == 0, "%s", err.text);
 	proof_begin(&p, &nl, true);
-	ck_assert_int_eq(p.now.static_part != 0, rundir_netns_has_cookie());
+	ck_assert_int_eq(p.now.static_part[TABLE_INET] != 0, rundir_netns_has_cookie());
 }
 END_TEST
 

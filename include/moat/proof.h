@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ruleset_prove of table inet moat for a process that is short: what was proved is not proved again while nobody changed anything. */
+/* ruleset_prove for a process that is short: what was proved is not proved again while nobody changed anything. */
 #ifndef MOAT_PROOF_H
 #define MOAT_PROOF_H
 
@@ -10,7 +10,7 @@ struct proof_record {
 	uint64_t netns;       /* cookies of network namespaces begin anew with each boot */
 	uint32_t generation;  /* of the namespace's nftables; 0: unknown, nothing is recorded */
 	uint32_t unused;
-	uint64_t static_part; /* a hash of the rules that stood then; 0: not known to stand */
+	uint64_t static_part[2]; /* by table, a hash of the rules that stood then; 0: not known to stand */
 	uint64_t check;       /* a hash of all that */
 };
 
@@ -23,10 +23,10 @@ struct proof {
 void proof_begin(struct proof *p, struct nl *nl, bool trust);
 
 /* As ruleset_prove. */
-int proof_make(struct proof *p, struct err *err);
+int proof_make(struct proof *p, enum table table, struct err *err);
 
-/* The transaction that is to be committed writes the static part anew. */
-void proof_renew(struct proof *p);
+/* The transaction that is to be committed writes the static part of the table anew. */
+void proof_renew(struct proof *p, enum table table);
 
 /*
  * After one transaction of ours that was committed and certainly changed something (a rule added, anything deleted): records what stands,

@@ -87,7 +87,7 @@ starved_daemon()
 		wait $! || CODE=$?
 		echo $CODE >$T/code
 	) 2>/dev/null &
-	wait_until 20 eval '[ -s $T/code ] || synced' || fail "a daemon without memory hangs"
+	wait_until 20 eval '[ -s $T/code ] || synced' || { kill -KILL "$(cat $T/pid)"; fail "a daemon without memory hangs"; }
 	kill -KILL "$(cat $T/pid)" 2>/dev/null || true
 	wait $!
 	CODE=$(cat $T/code)

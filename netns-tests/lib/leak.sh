@@ -9,6 +9,20 @@
 #	…the change, until it is done…
 #	leak_set deny 'client>db/*'         from here on, no packet
 #	leak_stop                           asserts: not one leaked, not one allowed lost; prints the totals
+#
+# What was broken once on purpose, and what told (ptp, the numbers of make check):
+#
+#	DEL gives the port free at once                          76, 77: the port is open
+#	ADD without the lock succeeds and closes nothing         74: 2,251 leaked
+#	the daemon takes the hooks' rules away as it ends        73: 868 leaked
+#	a daemon that starts closes its pods first               73: 1 lost, window 40 ms
+#	a swap in two transactions, the pod's chain empty between 78: 16 leaked
+#	nobody locks                                             78: elements are left behind
+#	no connection is revoked                                 72, 79: the daemon never settles
+#	a batch that was refused with ENOBUFS counts as taken    80: not removed
+#	a chain and what leads to it in one batch                82: 1 to 3 leaked, in four of its five phases
+#
+# What they did not see: a change of layout that cleans before it swaps (75): the kernel refuses to delete what is still jumped to.
 
 LEDGER=$T/ledger
 LEAK_RATE=${LEAK_RATE:-25} # packets a second and path; the field has some hundred paths

@@ -38,12 +38,12 @@ static void conclude(struct watch *w, struct verified *v)
 	what = v->what[0] ? v->what : w->strays.what;
 	if (what[0]) {
 		tamper_found(&w->tamper, true, w->well_us, what, "");
-		w->reconcile->guarded_us = tamper_now_us(); /* what nobody has is gone; what is missing follows */
+		w->reconcile->guarded_us = clock_monotonic_us(); /* what nobody has is gone; what is missing follows */
 		w->disturbed = true;
 	}
 	put_right(w, v);
 	w->well_us = w->checked_us;
-	w->check_us = tamper_now_us() - w->checked_us;
+	w->check_us = clock_monotonic_us() - w->checked_us;
 	log_info("checked differs=\"%s\" ms=%.2f", what, (double)w->check_us / 1000);
 }
 
@@ -167,7 +167,7 @@ static void begin_survey(struct watch *w)
 void watch_check(struct watch *w)
 {
 	w->check_wanted = false;
-	w->checked_us = tamper_now_us();
+	w->checked_us = clock_monotonic_us();
 	w->checking = true;
 	begin_survey(w);
 }

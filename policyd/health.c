@@ -89,7 +89,7 @@ static void tell(struct holding *h, const char *what, const char *bridge, int co
 		return;
 	}
 	tamper_found(h->tamper, true, h->tamper->bridges_us, text, "");
-	tamper_repaired(h->tamper, tamper_now_us());
+	tamper_repaired(h->tamper, clock_monotonic_us());
 }
 
 static void add_proxied(const struct addr *addr, void *arg)
@@ -145,7 +145,7 @@ static void hold_bridge(const struct bridge_record *r, void *arg)
 void health_hold_bridges(struct cluster *c, struct tamper *t, bool delays)
 {
 	struct holding h = {.cluster = c, .tamper = t, .delays = delays};
-	uint64_t now = tamper_now_us();
+	uint64_t now = clock_monotonic_us();
 
 	for (struct local_pod *pod = cluster_local_pods(c); pod; pod = pod->hh.next) {
 		if (pod->attachment->bridge[0]) {

@@ -171,9 +171,9 @@ static int apply(struct reconcile *r, const struct local_pod_list *pods, struct 
 		code = reconcile_swap(r, pods, &unfilled, err);
 	unfilled_done(&unfilled);
 	if (code == 0) {
-		r->stats.last_us = tamper_now_us() - r->started_us;
+		r->stats.last_us = clock_monotonic_us() - r->started_us;
 		if (r->guarded_us < r->started_us) /* else every pod has been closed before */
-			r->guarded_us = tamper_now_us();
+			r->guarded_us = clock_monotonic_us();
 		note_pods(r, pods);
 		revoke_run(&r->revoke);
 		r->exposed = false;
@@ -249,7 +249,7 @@ int reconcile_run(struct reconcile *r, struct err *err)
 {
 	int code = 0;
 
-	r->started_us = tamper_now_us();
+	r->started_us = clock_monotonic_us();
 	if (r->built) {
 		code = apply_changes(r, err);
 		if (code == -EAFNOSUPPORT)

@@ -213,7 +213,7 @@ bool reconcile_restore(struct reconcile *r, bool lock_is_stuck)
 		log_warn("pods-not-restored error=\"%s\" action=rebuild", err.text);
 		reconcile_distrust(r);
 	} else if (n.pods.n) {
-		r->guarded_us = tamper_now_us();
+		r->guarded_us = clock_monotonic_us();
 	}
 	for (size_t i = 0; i < n.pods.n; i++) {
 		reconcile_note_exposed(r, n.pods.v[i]);

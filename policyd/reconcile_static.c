@@ -80,7 +80,7 @@ int reconcile_bar(struct reconcile *r, struct err *err)
 	}
 	if (code == 0) {
 		r->static_changed = r->fixed_sets_changed = false;
-		r->guarded_us = tamper_now_us();
+		r->guarded_us = clock_monotonic_us();
 		for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next)
 			reconcile_note_exposed(r, pod);
 	}
@@ -172,7 +172,7 @@ static int ensure_pods(struct reconcile *r, struct err *err)
 	r->pods_unlocked |= lock < 0;
 	if (code == 0) {
 		r->pods_unsure = false;
-		r->guarded_us = tamper_now_us();
+		r->guarded_us = clock_monotonic_us();
 	}
 	return code;
 }

@@ -3,18 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "moat/log.h"
 #include "moat/text.h"
-
-uint64_t tamper_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 void tamper_found(struct tamper *t, bool by_check, uint64_t since_us, const char *what, const char *by)
 {
@@ -23,7 +14,7 @@ void tamper_found(struct tamper *t, bool by_check, uint64_t since_us, const char
 	t->open = true;
 	t->by_check = by_check;
 	t->since_us = since_us;
-	t->found_us = by_check ? tamper_now_us() : since_us; /* of an event some is put right before it is heard to its end */
+	t->found_us = by_check ? clock_monotonic_us() : since_us; /* of an event some is put right before it is heard to its end */
 	text_escape(what, t->what, sizeof(t->what));
 	text_escape(by, t->by, sizeof(t->by));
 }

@@ -7,6 +7,7 @@
 #define POLICYD_TAMPER_H
 
 #include "moat/base.h"
+#include "moat/clock.h"
 
 #define TAMPER_KEPT 101 /* times, for the median */
 
@@ -31,7 +32,6 @@ void tamper_found(struct tamper *t, bool by_check, uint64_t since_us, const char
 /* What is open, if anything. at_us: of the last commit that guarded; one of before says that nothing had to be put right. */
 void tamper_repaired(struct tamper *t, uint64_t at_us);
 
-uint64_t tamper_now_us(void); /* CLOCK_MONOTONIC */
 uint32_t tamper_median_us(const struct tamper *t);
 
 #endif

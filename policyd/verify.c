@@ -130,11 +130,11 @@ void survey_free(struct survey *s)
 
 bool survey_want(struct survey *s, uint64_t budget_us)
 {
-	uint64_t began = tamper_now_us();
+	uint64_t began = clock_monotonic_us();
 
 	while (s->next < s->steps.n) {
 		take_step(s, &s->steps.v[s->next++]);
-		if (tamper_now_us() - began >= budget_us)
+		if (clock_monotonic_us() - began >= budget_us)
 			break;
 	}
 	return s->next == s->steps.n;

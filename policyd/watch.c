@@ -316,7 +316,7 @@ static bool may_check(const struct watch *w)
 {
 	uint64_t pause = CHECK_PAUSE_US > 10 * w->check_us ? CHECK_PAUSE_US : 10 * w->check_us;
 
-	return !w->checking && tamper_now_us() - w->checked_us >= pause;
+	return !w->checking && clock_monotonic_us() - w->checked_us >= pause;
 }
 
 static void on_again(uv_timer_t *timer);
@@ -389,7 +389,7 @@ void watch_look(struct watch *w)
 		w->expected = present;
 		uv_timer_start(&w->late, on_late, STILL_ON_ITS_WAY_MS, 0);
 	} else if (!w->lost && !w->tamper.open) {
-		w->well_us = tamper_now_us();
+		w->well_us = clock_monotonic_us();
 	}
 	if (w->rebuilds != w->reconcile->stats.rebuilds || w->reconcile->pods_unlocked)
 		w->check_wanted = true;
@@ -415,7 +415,7 @@ static void on_before_poll(uv_prepare_t *handle)
 
 	w->woken_us = w->polled_us + waited_us(w);
 	w->idle_ns = uv_metrics_idle_time(handle->loop);
-	w->polled_us = tamper_now_us();
+	w->polled_us = clock_monotonic_us();
 }
 
 /*
@@ -461,7 +461,7 @@ int watch_start(struct watch *w, struct reconcile *r, uv_loop_t *loop, void (*fo
 	w->reconcile = r;
 	w->found = found;
 	w->arg = arg;
-	w->well_us = w->polled_us = tamper_now_us();
+	w->well_us = w->polled_us = clock_monotonic_us();
 	if (open_socket(w, err) < 0 || nl_open(&w->survey_nl, NETLINK_NETFILTER, err) < 0)
 		return -err->code;
 	uv_poll_init(loop, &w->events, w->fd);

@@ -80,7 +80,7 @@ wait_until 20 chained || fail "containerd does not take the list"
 cri_pod early /probe first $targets
 deny_all early ext
 deny_all ext early
-allow_all node early
+allow node early icmp
 counted early
 ((ATTEMPTS > 0 && ANSWERS == 0)) || fail "$ATTEMPTS attempts, $ANSWERS answers"
 cri_remove early

@@ -247,34 +247,100 @@ int link_port_of(const char *netns, const char *ifname, struct link *ret_port, s
 	return code;
 }
 
+struct route {
+	uint8_t type; /* RTN_* */
+	uint32_t index;
+};
+
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct rtmsg *rtm = attr_header(nlh, sizeof(*rtm));
+	struct route *route = arg;
 
-	if (nlh->nlmsg_type == RTM_NEWROUTE && rtm)
-		*(bool *)arg = rtm->rtm_type == RTN_LOCAL;
+	if (nlh->nlmsg_type == RTM_NEWROUTE && rtm) {
+		route->type = rtm->rtm_type;
+		route->index = attr_u32(attr_of(nlh, sizeof(*rtm), RTA_OIF), 0);
+	}
 	return 0;
+}
+
+static struct nlmsghdr *ask_route(void *scratch, uint16_t flags, uint8_t family)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
+	struct rtmsg *rtm;
+
+	nlh->nlmsg_type = RTM_GETROUTE;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	rtm->rtm_family = family;
+	return nlh;
+}
+
+static struct route route_to(const struct addr *addr)
+{
+	char scratch[256] = {0};
+	struct nlmsghdr *nlh = ask_route(scratch, 0, addr->family);
+	struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct route found = {0}, none = {0};
+	struct err err;
+	struct nl nl;
+	int code;
+
+	rtm->rtm_dst_len = addr_bits(addr);
+	mnl_attr_put(nlh, RTA_DST, addr_len(addr), addr->bytes);
+	if (nl_open(&nl, NETLINK_ROUTE, &err) < 0)
+		return none;
+	code = nl_request(&nl, nlh, on_route, &found);
+	nl_close(&nl);
+	return code < 0 ? none : found;
 }
 
 bool link_addr_is_local(const struct addr *addr)
 {
-	char scratch[256] = {0};
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(scratch);
-	struct rtmsg *rtm;
-	struct err err;
-	struct nl nl;
-	bool local = false;
+	return route_to(addr).type == RTN_LOCAL;
+}
 
-	nlh->nlmsg_type = RTM_GETROUTE;
-	nlh->nlmsg_flags = NLM_F_REQUEST;
-	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
-	rtm->rtm_family = addr->family;
-	rtm->rtm_dst_len = addr_bits(addr);
-	mnl_attr_put(nlh, RTA_DST, addr_len(addr), addr->bytes);
-	if (nl_open(&nl, NETLINK_ROUTE, &err) < 0)
-		return false;
-	if (nl_request(&nl, nlh, on_route, &local) < 0)
-		local = false;
+uint32_t link_towards(const struct addr *addr)
+{
+	return route_to(addr).index;
+}
+
+struct every_route {
+	link_route_fn fn;
+	void *arg;
+};
+
+static int on_every_route(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = attr_header(nlh, sizeof(*rtm));
+	const struct every_route *every = arg;
+	struct route route = {0};
+	struct addr addr;
+
+	if (!rtm || (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6))
+		return 0;
+	addr = (struct addr){.family = rtm->rtm_family};
+	on_route(nlh, &route);
+	if (route.type == RTN_UNICAST && route.index && rtm->rtm_dst_len == addr_bits(&addr) &&
+	    attr_bytes(attr_of(nlh, sizeof(*rtm), RTA_DST), addr.bytes, addr_len(&addr)))
+		every->fn(&addr, route.index, every->arg);
+	return 0;
+}
+
+int link_each_host_route(link_route_fn fn, void *arg, struct err *err)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	struct every_route every = {fn, arg};
+	struct nl nl;
+	int code = nl_open(&nl, NETLINK_ROUTE, err);
+
+	if (code < 0)
+		return code;
+	for (size_t i = 0; code == 0 && i < ARRAY_SIZE(families); i++) {
+		char scratch[256] = {0};
+
+		code = nl_dump(&nl, ask_route(scratch, NLM_F_DUMP, families[i]), on_every_route, &every);
+	}
 	nl_close(&nl);
-	return local;
+	return code < 0 ? err_errno(err, -code, "list the routes") : 0;
 }

@@ -8,6 +8,7 @@
 #include "policyd/attachments.h"
 
 #include <dirent.h>
+#include <linux/netconf.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "moat/log.h"
 #include "moat/podstore.h"
 #include "moat/release.h"
+#include "policyd/compile.h"
 
 #define WATCHED (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR | IN_DONT_FOLLOW)
 
@@ -299,8 +301,8 @@ static void release_if_gone(const struct attachment *stored, void *arg)
 		return;
 	if (release_attachment(stored, &reclosed, &err) < 0)
 		log_warn("attachment-not-released attachment=%s error=\"%s\"", TEXT(key), err.text);
-	if (reclosed && attachments_read(a, reclosed, true) && a->changed)
-		a->changed(a->arg);
+	if (reclosed && attachments_read(a, reclosed, true) && a->calls)
+		a->calls->changed(a->arg);
 }
 
 void attachments_release_closed(struct attachments *a)
@@ -327,32 +329,64 @@ static void on_store_event(uv_poll_t *handle, int status, int events)
 		a->stamp = podstore_stamp(); /* what comes before this has an event that wakes us again */
 	}
 	if (changed)
-		a->changed(a->arg);
+		a->calls->changed(a->arg);
+}
+
+/* Whose interface a message is about; 0: nobody's. */
+static uint32_t index_told(const struct nlmsghdr *nlh)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(nlh);
+	const struct rtattr *attr = (const struct rtattr *)((const char *)NLMSG_DATA(nlh) + NLMSG_ALIGN(sizeof(struct netconfmsg)));
+	long left = (long)nlh->nlmsg_len - (long)NLMSG_SPACE(sizeof(struct netconfmsg));
+	uint32_t index;
+
+	if (nlh->nlmsg_type == RTM_NEWLINK && nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(*ifi)))
+		return (uint32_t)ifi->ifi_index;
+	for (; nlh->nlmsg_type == RTM_NEWNETCONF && RTA_OK(attr, left); attr = RTA_NEXT(attr, left)) {
+		if (attr->rta_type != NETCONFA_IFINDEX || RTA_PAYLOAD(attr) < sizeof(index))
+			continue;
+		memcpy(&index, RTA_DATA(attr), sizeof(index));
+		return index;
+	}
+	return 0;
+}
+
+static bool is_guarded_bridge(const struct attachments *a, uint32_t index)
+{
+	for (struct local_pod *pod = index ? cluster_local_pods(a->cluster) : NULL; pod; pod = pod->hh.next)
+		if (pod->attachment->bridge[0] && pod->attachment->bridge_index == index)
+			return true;
+	return false;
 }
 
 static void on_link_event(uv_poll_t *handle, int status, int events)
 {
 	struct attachments *a = handle->data;
-	bool gone = false;
-	char buf[16384];
+	bool gone = false, bridge = false;
+	char buf[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
 	ssize_t got;
 
 	(void)events;
 	if (status < 0) /* an overrun is an error of the socket, at which libuv stops polling for good */
 		uv_poll_start(handle, UV_READABLE, on_link_event);
 	while ((got = recv(a->links, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
-		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got))
+		for (struct nlmsghdr *nlh = (struct nlmsghdr *)buf; NLMSG_OK(nlh, got); nlh = NLMSG_NEXT(nlh, got)) {
 			gone |= nlh->nlmsg_type == RTM_DELLINK;
+			bridge |= is_guarded_bridge(a, index_told(nlh));
+		}
+	gone |= errno == ENOBUFS;
 	a->links_changed = true;
-	if (gone || errno == ENOBUFS) {
+	if (gone) {
 		attachments_release_closed(a);
-		a->links_gone(a->arg);
+		a->calls->links_gone(a->arg);
 	}
+	if (bridge)
+		a->calls->bridge_changed(a->arg);
 }
 
 static int open_links(struct err *err)
 {
-	struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	struct sockaddr_nl group = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK | 1u << (RTNLGRP_IPV6_NETCONF - 1)};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&group, sizeof(group)) < 0) {
@@ -365,11 +399,9 @@ static int open_links(struct err *err)
 	return fd;
 }
 
-int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(void *arg), void (*links_gone)(void *arg), void *arg,
-		      struct err *err)
+int attachments_start(struct attachments *a, uv_loop_t *loop, const struct attachments_calls *calls, void *arg, struct err *err)
 {
-	a->changed = changed;
-	a->links_gone = links_gone;
+	a->calls = calls;
 	a->arg = arg;
 	a->links = open_links(err);
 	if (a->links < 0)

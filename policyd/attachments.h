@@ -41,15 +41,20 @@ struct attachments {
 	int inotify, links; /* descriptors, -1: none */
 	VEC(struct watched_network) networks; /* directories that inotify follows, in pods/ and closing/ */
 	uv_poll_t store_events, link_events;
-	void (*changed)(void *arg); /* the cluster may have changed */
-	void (*links_gone)(void *arg); /* interfaces of the node have */
+	const struct attachments_calls *calls;
 	void *arg;
+};
+
+/* What happens on the loop. */
+struct attachments_calls {
+	void (*changed)(void *arg);        /* the cluster may have changed */
+	void (*links_gone)(void *arg);     /* interfaces of the node have */
+	void (*bridge_changed)(void *arg); /* somebody may have turned back what moat set of a bridge with guarded ports */
 };
 
 /* Opens the pod store and reads it; start follows it on the loop. */
 int attachments_init(struct attachments *a, struct cluster *cluster, struct err *err);
-int attachments_start(struct attachments *a, uv_loop_t *loop, void (*changed)(void *arg), void (*links_gone)(void *arg), void *arg,
-		      struct err *err);
+int attachments_start(struct attachments *a, uv_loop_t *loop, const struct attachments_calls *calls, void *arg, struct err *err);
 void attachments_close_handles(struct attachments *a);
 void attachments_done(struct attachments *a);
 

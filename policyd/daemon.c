@@ -146,12 +146,21 @@ static void on_links_gone(void *arg)
 	watch_links_gone(&d->watch);
 }
 
+static void on_bridge_changed(void *arg)
+{
+	struct daemon *d = arg;
+
+	health_hold_bridges(d->cluster, &d->watch.tamper, false, clock_monotonic_us());
+}
+
 static bool refresh_attachments(void *arg)
 {
 	struct daemon *d = arg;
 
 	return attachments_read_all(&d->attachments);
 }
+
+static const struct attachments_calls attachments_calls = {on_changed, on_links_gone, on_bridge_changed};
 
 /* What no event tells: a directory that came back, a conflist that was rewritten, a lost notification. */
 static void on_tick(uv_timer_t *timer)
@@ -172,7 +181,7 @@ static void on_tick(uv_timer_t *timer)
 		d->attachments.links_changed = false;
 		health_look(&d->attachments);
 	}
-	health_hold_bridges(d->cluster, &d->watch.tamper, now_and_then);
+	health_hold_bridges(d->cluster, &d->watch.tamper, now_and_then, 0);
 	if (d->options.node_routes && daemon_is_synced(d))
 		node_routes_look(&d->node_routes, d->cluster, d->node, &d->reconcile.nl, now_and_then);
 	watch_look(&d->watch); /* the model has nothing by now that the kernel has not */
@@ -320,7 +329,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 	uv_loop_configure(&d->loop, UV_METRICS_IDLE_TIME);
 	code = init(d, err);
 	if (code == 0)
-		code = attachments_start(&d->attachments, &d->loop, on_changed, on_links_gone, d, err);
+		code = attachments_start(&d->attachments, &d->loop, &attachments_calls, d, err);
 	if (code == 0)
 		code = watch_start(&d->watch, &d->reconcile, &d->loop, on_strangers, d, err);
 	d->kube.turns = &d->turns;

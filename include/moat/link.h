@@ -34,6 +34,13 @@ int link_each(link_fn fn, void *arg, struct err *err);
  */
 int link_port_of(const char *netns, const char *ifname, struct link *ret_port, struct err *err);
 
+/* Calls fn for every route of the caller's namespace to one single address, with the index of the interface it leads to. */
+typedef void (*link_route_fn)(const struct addr *addr, uint32_t index, void *arg);
+int link_each_host_route(link_route_fn fn, void *arg, struct err *err);
+
+/* By which interface the node would send to this address; 0: by none, or the kernel cannot be asked. */
+uint32_t link_towards(const struct addr *addr);
+
 /* Is this one of the node's own addresses (a route of type local)? false if the kernel cannot be asked. */
 bool link_addr_is_local(const struct addr *addr);
 

@@ -85,8 +85,28 @@ pod_del kept
 pod_del heir
 ! "$BUILD/moatctl" status | grep -q 'is gone' || fail "status: $("$BUILD/moatctl" status)"
 
-step "a reboot with an empty /run"
+step "the pod store has lost an attachment, and there is no daemon: GC closes what it had, and takes it away when the link is gone"
 daemon_stop
+pod_add lonely
+pod_add beside
+lonely_port=${PORT[lonely]}
+nft "flush chain inet moat $(nft list chains inet | grep -o "i-$lonely_port-[0-9a-f]*"); add rule inet moat $(nft list chains inet | grep -o "i-$lonely_port-[0-9a-f]*") return"
+rm "$(state_file lonely)"
+find /run/moat/ports /run/moat/addrs -lname "*${CONTAINER[lonely]}*" -delete
+allow ext lonely 80 # somebody opened it
+sweep
+grep -q "closed, and kept" $T/err || fail "GC has not told of what it keeps: $(cat $T/err)"
+deny ext lonely 80
+ip link del "$lonely_port"
+sweep
+grep -q "taken away" $T/err || fail "GC has not told of what it took away: $(cat $T/err)"
+untraced "$lonely_port" || fail "GC has left something of $lonely_port"
+! set_has pods "${ADDR4[lonely]}" || fail "GC has left the address"
+plugin_works CHECK beside "$(config prevResult "$(cat $RESULTS/beside)")"
+pod_del beside
+pod_del lonely
+
+step "a reboot with an empty /run"
 nft flush ruleset
 rm -rf /run/moat /run/ipam
 daemon_start

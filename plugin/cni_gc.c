@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GC (CNI 1.1.0, section 2): deletes its network's attachments that the runtime no longer lists. */
+/* GC (CNI 1.1.0, section 2): deletes its network's attachments that the runtime no longer lists, and what is no attachment's at all. */
 #include <string.h>
 
 #include "moat/bridge.h"
@@ -8,6 +8,7 @@
 #include "moat/text.h"
 #include "plugin/cni.h"
 #include "plugin/forget.h"
+#include "plugin/litter.h"
 
 #define VALID_KEY "cni.dev/valid-attachments"
 
@@ -113,6 +114,7 @@ static void finish_closing(void)
 	if (lock < 0)
 		return;
 	forget_closing();
+	litter_collect();
 	bridge_give_back_unused();
 }
 

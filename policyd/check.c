@@ -81,7 +81,7 @@ static bool learn_of_new_pods(struct watch *w)
  */
 static bool is_to_begin_again(struct watch *w, struct verified *v)
 {
-	if ((!v->elements.n && !v->chains.n) || !learn_of_new_pods(w))
+	if ((!v->left.elements.n && !v->left.chains.n) || !learn_of_new_pods(w))
 		return false;
 	if (!w->refreshed) {
 		w->refreshed = true;

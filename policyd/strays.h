@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Strays: chains and elements of a pod that no attachment of the pod store has. Its state file was lost, or a DEL came between a
- * look at the store and a commit. While the link is there the pod may still run: it stays closed, and is told. When the link has gone
- * everything goes. strays.c says why that is safe beside a new ADD.
- */
+/* What is done with strays (moat/stray.h) here, and what is told of them. */
 #ifndef POLICYD_STRAYS_H
 #define POLICYD_STRAYS_H
 

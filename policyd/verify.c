@@ -239,7 +239,7 @@ static void on_extra_element(const struct difference *d, struct verification *n)
 	bool current;
 
 	if (set && d->set_owner == SETS_OF_PODS && d->fits) {
-		VEC_PUSH(&n->v->elements, d->stray);
+		VEC_PUSH(&n->v->left.elements, d->stray);
 		return;
 	}
 	if (set && d->set_owner == SETS_OF_BRIDGES)
@@ -271,7 +271,7 @@ static void on_extra(const struct difference *d, struct verification *n)
 		if (current)
 			note(n->v, "extra:", o);
 	} else if (o->kind == INVENTORY_CHAIN && (o->name[0] == 'i' || o->name[0] == 'e') && o->name[1] == '-') {
-		VEC_PUSH(&n->v->chains, mem_strdup(o->name));
+		VEC_PUSH(&n->v->left.chains, mem_strdup(o->name));
 	} else if (o->kind == INVENTORY_RULE && reconcile_suspect_chain(n->r, o->name)) {
 		n->v->pods++;
 		note(n->v, "extra:", o);
@@ -338,8 +338,5 @@ int verify(struct reconcile *r, struct verified *ret, struct err *err)
 
 void verified_done(struct verified *v)
 {
-	for (size_t i = 0; i < v->chains.n; i++)
-		free(v->chains.v[i]);
-	VEC_DONE(&v->chains);
-	VEC_DONE(&v->elements);
+	leftovers_done(&v->left);
 }

@@ -7,14 +7,8 @@
 #define POLICYD_VERIFY_H
 
 #include "moat/inventory.h"
+#include "moat/stray.h"
 #include "policyd/reconcile.h"
-
-/* An element of pods' sets that is no known pod's. */
-struct stray_element {
-	const struct set_spec *set;
-	struct key key, value; /* value: of a map to values */
-	char chain[CHAIN_NAME_MAX]; /* its verdict goes there; "": none */
-};
 
 struct verified {
 	bool static_part;  /* to be put by reconcile_bar, */
@@ -22,8 +16,7 @@ struct verified {
 	bool program;      /* by building everything anew, */
 	size_t pods;       /* so many were made suspect */
 	char what[128];    /* the first thing that differs; "": nothing does */
-	VEC(struct stray_element) elements; /* what is left over, of whomever */
-	VEC(char *) chains;
+	struct leftovers left; /* of whomever */
 };
 
 /*

@@ -81,7 +81,7 @@ static void check_nothing_differs(void)
 {
 	look();
 	ck_assert_str_eq(v.what, "");
-	ck_assert_uint_eq(v.elements.n + v.chains.n, 0);
+	ck_assert_uint_eq(v.left.elements.n + v.left.chains.n, 0);
 }
 
 START_TEST(what_the_daemon_made_does_not_differ)
@@ -159,7 +159,7 @@ START_TEST(a_stray_whose_link_is_gone_goes_without_a_trace)
 	lose_state(lost);
 	look();
 	ck_assert_str_eq(v.what, "");
-	ck_assert_uint_eq(v.chains.n, 2);
+	ck_assert_uint_eq(v.left.chains.n, 2);
 	ck_assert(strays_settle(&strays, &r, &v));
 	ck_assert_uint_eq(strays.told.n, 0);
 	check_nothing_differs();
@@ -228,8 +228,8 @@ START_TEST(an_element_for_itself_goes_unless_it_is_a_port_that_is_there)
 	ck_assert_str_ne(strays.what, "");
 	ck_assert_uint_eq(strays.told.n, 1);
 	look();
-	ck_assert_uint_eq(v.elements.n, 1);
-	ck_assert_str_eq((const char *)v.elements.v[0].key.bytes, THERE);
+	ck_assert_uint_eq(v.left.elements.n, 1);
+	ck_assert_str_eq((const char *)v.left.elements.v[0].key.bytes, THERE);
 }
 END_TEST
 
@@ -349,7 +349,7 @@ START_TEST(a_model_that_goes_on_changing_is_no_difference)
 	ck_assert_str_eq(v.what, _i ? "missing: element of set self" : "");
 	ck_assert_uint_eq(v.pods, _i);
 	ck_assert(!v.program && !v.static_part && !v.surroundings);
-	ck_assert_uint_eq(v.chains.n, 0);
+	ck_assert_uint_eq(v.left.chains.n, 0);
 	survey_free(first);
 	survey_free(second);
 	attachment_free(b);

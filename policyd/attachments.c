@@ -20,7 +20,6 @@
 #include "moat/log.h"
 #include "moat/podstore.h"
 #include "moat/release.h"
-#include "policyd/compile.h"
 
 #define WATCHED (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR | IN_DONT_FOLLOW)
 
@@ -61,6 +60,14 @@ static void forget(struct attachments *a, struct known_attachment *known)
 	free(known);
 }
 
+static bool is_guarded_bridge(const struct attachments *a, uint32_t index)
+{
+	for (size_t i = 0; i < a->bridges.n; i++)
+		if (a->bridges.v[i] == index)
+			return true;
+	return false;
+}
+
 /* Takes one attachment as the store has it; false if it is known as such and not announced. */
 static bool take(struct attachments *a, const struct attachment *stored, bool announced)
 {
@@ -85,6 +92,8 @@ static bool take(struct attachments *a, const struct attachment *stored, bool an
 	known->n_addrs = stored->n_addrs;
 	memcpy(known->port, stored->port, sizeof(known->port));
 	known->port_index = stored->port_index;
+	if (stored->bridge[0] && !is_guarded_bridge(a, stored->bridge_index))
+		VEC_PUSH(&a->bridges, stored->bridge_index);
 	cluster_attach(a->cluster, stored);
 	return true;
 }
@@ -351,14 +360,6 @@ static uint32_t index_told(const struct nlmsghdr *nlh)
 	return 0;
 }
 
-static bool is_guarded_bridge(const struct attachments *a, uint32_t index)
-{
-	for (struct local_pod *pod = index ? cluster_local_pods(a->cluster) : NULL; pod; pod = pod->hh.next)
-		if (pod->attachment->bridge[0] && pod->attachment->bridge_index == index)
-			return true;
-	return false;
-}
-
 static void on_link_event(uv_poll_t *handle, int status, int events)
 {
 	struct attachments *a = handle->data;
@@ -435,6 +436,7 @@ void attachments_done(struct attachments *a)
 	while (a->networks.n)
 		unwatch_network(a, a->networks.v[0].watch);
 	VEC_DONE(&a->networks);
+	VEC_DONE(&a->bridges);
 	if (a->inotify >= 0)
 		close(a->inotify);
 	if (a->links >= 0)

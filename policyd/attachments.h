@@ -37,6 +37,7 @@ struct attachments {
 	uint64_t stamp; /* podstore_stamp of what has been read */
 	bool unsure;    /* that is not all there is: a file was unreadable, or inotify does not follow it */
 	bool unwatched; /* a directory that inotify does not follow */
+	VEC(uint32_t) bridges; /* indices of those that have, or had, guarded ports */
 	bool links_changed; /* somebody made, changed or deleted an interface: health_look */
 	int inotify, links; /* descriptors, -1: none */
 	VEC(struct watched_network) networks; /* directories that inotify follows, in pods/ and closing/ */

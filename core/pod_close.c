@@ -212,6 +212,40 @@ static int close_chains(struct nl *nl, struct proof *proof, const struct attachm
 	return code;
 }
 
+int pod_close_over(struct nl *nl, const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err)
+{
+	int code = 0;
+
+	for (int attempt = 0; attempt < POD_ATTEMPTS; attempt++) {
+		struct txn *t = txn_new();
+		struct proof proof;
+		bool whole, apart;
+
+		proof_begin(&proof, nl, attempt == 0);
+		code = put_static(t, nl, &proof, a, &whole, err);
+		if (code < 0) {
+			txn_free(t);
+			break;
+		}
+		apart = !whole && (n_former || attempt > 0);
+		if (apart)
+			code = close_chains(nl, &proof, a, err);
+		queue_former(t, nl, a, former, n_former, attempt);
+		if (apart)
+			pod_put_elements(t, a); /* the daemon may have opened the chains meanwhile */
+		else
+			put_closed(t, a, pod_put);
+		if (code == 0)
+			code = txn_commit(t, nl, err);
+		if (code == 0)
+			proof_keep(&proof);
+		txn_free(t);
+		if (!pod_worth_another_attempt(code))
+			break;
+	}
+	return code;
+}
+
 int pod_close(const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err)
 {
 	struct nl nl;
@@ -219,33 +253,7 @@ int pod_close(const struct attachment *a, const struct attachment *const *former
 
 	if (code < 0)
 		return code;
-	for (int attempt = 0; attempt < POD_ATTEMPTS; attempt++) {
-		struct txn *t = txn_new();
-		struct proof proof;
-		bool whole, apart;
-
-		proof_begin(&proof, &nl, attempt == 0);
-		code = put_static(t, &nl, &proof, a, &whole, err);
-		if (code < 0) {
-			txn_free(t);
-			break;
-		}
-		apart = !whole && (n_former || attempt > 0);
-		if (apart)
-			code = close_chains(&nl, &proof, a, err);
-		queue_former(t, &nl, a, former, n_former, attempt);
-		if (apart)
-			pod_put_elements(t, a); /* the daemon may have opened the chains meanwhile */
-		else
-			put_closed(t, a, pod_put);
-		if (code == 0)
-			code = txn_commit(t, &nl, err);
-		if (code == 0)
-			proof_keep(&proof);
-		txn_free(t);
-		if (!pod_worth_another_attempt(code))
-			break;
-	}
+	code = pod_close_over(&nl, a, former, n_former, err);
 	nl_close(&nl);
 	return code;
 }

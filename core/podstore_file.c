@@ -73,6 +73,8 @@ char *podstore_encode(const struct attachment *a)
 	add_text(object, "deny", deny_name(a->deny));
 	if (a->tunnel_ports.n && !cJSON_AddItemToObject(object, "tunnelPorts", tunnel_ports_json(&a->tunnel_ports)))
 		abort();
+	if (a->adoption != ADOPTION_NONE)
+		add_text(object, "adopted", a->adoption == ADOPTION_HELD ? "held" : "enforced");
 	add_text(object, "created", created);
 	text = cJSON_PrintUnformatted(object);
 	if (!text)
@@ -156,6 +158,15 @@ static const char *decode_bridge(const cJSON *object, struct attachment *a)
 	return ether_parse(get_text(object, "MAC"), a->mac) ? NULL : "MAC";
 }
 
+static bool get_adoption(const cJSON *object, enum adoption *ret)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, "adopted");
+	const char *text = cJSON_GetStringValue(item);
+
+	*ret = !item ? ADOPTION_NONE : text && !strcmp(text, "held") ? ADOPTION_HELD : ADOPTION_ENFORCED;
+	return !item || (text && (*ret == ADOPTION_HELD || !strcmp(text, "enforced")));
+}
+
 /* The first field that is not as podstore_encode writes it; NULL: all are. */
 static const char *decode_fields(const cJSON *object, const char *key, uint32_t version, struct attachment *a)
 {
@@ -193,6 +204,8 @@ static const char *decode_fields(const cJSON *object, const char *key, uint32_t 
 		return "deny";
 	if (tunnel_ports_parse(cJSON_GetObjectItemCaseSensitive(object, "tunnelPorts"), &a->tunnel_ports, NULL) < 0)
 		return "tunnelPorts";
+	if (!get_adoption(object, &a->adoption))
+		return "adopted";
 	return get_created(object, &a->created) ? NULL : "created";
 }
 

@@ -36,6 +36,13 @@ void cluster_detach(struct cluster *c, const char *key);
 void cluster_lose(struct cluster *c, const char *key);
 
 /*
+ * Of the connections that an adopted pod has: those that are open when it is adopted are not cut by that (spare), until somebody says so
+ * (judge: what its policies deny is revoked).
+ */
+void cluster_spare(struct cluster *c, const char *key);
+void cluster_judge(struct cluster *c, const char *key);
+
+/*
  * Settings that change all profiles: modes a conflist gives to a network's attachments (has_mode false: each attachment's
  * own, as of its ADD), and which modes a namespace label may loosen to.
  */

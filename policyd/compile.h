@@ -141,6 +141,7 @@ struct local_pod {
 	bool excess_told;              /* reconcile's */
 	struct profile *profile[DIRECTION_COUNT]; /* referenced */
 	bool lost[DIRECTION_COUNT]; /* it may be allowed less than it was: set by cluster_compile, cleared by who has looked after it */
+	bool spared;        /* adopted just now: a rebuild does not make it one that may have lost something; cleared with lost */
 	bool node_open;     /* may always reach its own node: mode standard and confirmed */
 	bool node_known;    /* reconcile's: the kernel does not have it so (ADD leaves it so too) */
 	UT_hash_handle hh;

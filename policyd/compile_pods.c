@@ -25,11 +25,19 @@ static enum deny settle_mode(struct cluster *c, const struct local *l, struct lo
 	struct network *n;
 	enum mode label;
 
-	HASH_FIND_STR(c->networks, l->attachment->network, n);
-	v->mode = n ? n->mode : l->attachment->mode;
+	if (l->attachment->adoption != ADOPTION_NONE)
+		n = c->followed; /* no conflist had a part in it: the node's counts */
+	else
+		HASH_FIND_STR(c->networks, l->attachment->network, n);
+	v->mode = n ? n->mode : l->attachment->adoption == ADOPTION_NONE ? l->attachment->mode : MODE_STRICT;
 	if (n)
 		deny = n->deny;
 	v->label_ignored = false;
+	if (l->attachment->adoption == ADOPTION_HELD) { /* whatever a label says: somebody has to look first */
+		if (mode_is_tighter(v->mode, MODE_PREVIEW))
+			v->mode = MODE_PREVIEW;
+		return deny;
+	}
 	if (!text)
 		return deny;
 	/* an attachment that is no pod of the source may tighten, and has nothing to loosen by */
@@ -133,9 +141,12 @@ static bool local_settle(struct cluster *c, struct local *l)
 	bool changed = l->fresh, node_open = v->confirmation == POD_CONFIRMED && v->mode == MODE_STANDARD;
 
 	for (int d = 0; d < DIRECTION_COUNT; d++) {
+		/* what was open when the pod was adopted stays so */
+		bool spared = !l->former[d] && l->attachment->adoption != ADOPTION_NONE;
+
 		if (l->former[d] != v->profile[d]) {
 			changed = true;
-			v->lost[d] |= lets_any_through(l->former[d], l->attachment->mode);
+			v->lost[d] |= !spared && lets_any_through(l->former[d], l->attachment->mode);
 		}
 		profile_put(c, TAKE_PTR(l->former[d]));
 	}

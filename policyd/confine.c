@@ -59,6 +59,13 @@ static const int calls[] = {
 	SCMP_SYS(unlinkat),
 	SCMP_SYS(flock),
 	SCMP_SYS(fcntl),
+	/* an attachment written: that of a pod that is adopted */
+	SCMP_SYS(mkdirat),
+	SCMP_SYS(renameat),
+	SCMP_SYS(symlinkat),
+	SCMP_SYS(linkat),
+	SCMP_SYS(utimensat),
+	SCMP_SYS(getrandom), /* and names of what is temporary; libcurl's, too */
 	SCMP_SYS(inotify_add_watch),
 	SCMP_SYS(inotify_rm_watch),
 	/* sockets that are open: netlink's, the control socket's */
@@ -144,7 +151,6 @@ static const int calls_of_kube[] = {
 	SCMP_SYS(getpeername),
 	SCMP_SYS(poll),
 	SCMP_SYS(shutdown),
-	SCMP_SYS(getrandom),
 };
 
 static const struct {

@@ -5,6 +5,7 @@
  *	{"op":"attach","key":"<network>/<containerID>:<ifname>"}   reads it from the pod store, applies its policy, answers then
  *	{"op":"detach","key":…}
  *	{"op":"status"}
+ *	{"op":"enforce","pod":"ns/pod"} or {"op":"enforce","all":true}   adopted pods are like any other from now on
  *	{"op":"explain","from":"ns/pod or address","to":…,"protocol":"tcp","port":80}
  *
  * The answer has "ok": true, or false with "error". The directory is 0700 and the socket 0600, and both sides

@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#include "moat/clock.h"
 #include "moat/dump.h"
 #include "moat/ruleset.h"
 #include "moat/text.h"
@@ -31,13 +32,10 @@ static const char *string_of(const cJSON *request, const char *key)
 }
 
 /* Answers at once when waiting would be useless: not synced, or nobody says what this pod may do. */
-static cJSON *attach(struct daemon *d, const cJSON *request)
+static cJSON *answer_attach(struct daemon *d, const char *key)
 {
-	const char *key = string_of(request, "key");
 	struct local_pod *pod;
 
-	if (!key)
-		return ctl_refuse("attach needs the key of an attachment");
 	attachments_read(&d->attachments, key, true);
 	if (!daemon_is_synced(d))
 		return ctl_refuse("the source is not synced yet: the pod stays closed");
@@ -50,6 +48,18 @@ static cJSON *attach(struct daemon *d, const cJSON *request)
 	return d->trouble[0] ? ctl_refuse(d->trouble) : accept_request();
 }
 
+static cJSON *attach(struct daemon *d, const cJSON *request)
+{
+	const char *key = string_of(request, "key");
+	cJSON *answer;
+
+	if (!key)
+		return ctl_refuse("attach needs the key of an attachment");
+	answer = answer_attach(d, key);
+	windows_answered(&d->windows, key, cJSON_IsTrue(cJSON_GetObjectItem(answer, "ok")), clock_monotonic_us());
+	return answer;
+}
+
 static cJSON *detach(struct daemon *d, const cJSON *request)
 {
 	const char *key = string_of(request, "key");
@@ -60,6 +70,36 @@ static cJSON *detach(struct daemon *d, const cJSON *request)
 		daemon_apply(d);
 	attachments_release_closed(&d->attachments);
 	return accept_request();
+}
+
+/* Of adopted pods: one by name, or all. */
+static cJSON *enforce(struct daemon *d, const cJSON *request)
+{
+	const char *pod = string_of(request, "pod");
+	bool all = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request, "all"));
+	CLEAN_FREE char *ns = mem_strdup(pod);
+	char *slash = pod ? strchr(ns, '/') : NULL;
+	struct err err;
+	cJSON *answer;
+	int n;
+
+	if (all ? pod != NULL : !slash)
+		return ctl_refuse("enforce needs a pod, namespace/name, or all");
+	if (!daemon_is_synced(d))
+		return ctl_refuse("the source is not synced yet");
+	if (slash)
+		*slash++ = '\0';
+	n = adopt_enforce(&d->adopt, all ? NULL : ns, slash, &err);
+	if (n < 0)
+		return ctl_refuse(err.text);
+	if (n == 0 && !all)
+		return ctl_refuse("no pod of that name was adopted here; one that was attached is enforced already");
+	daemon_apply(d);
+	if (d->trouble[0])
+		return ctl_refuse(d->trouble);
+	answer = accept_request();
+	cJSON_AddNumberToObject(answer, "enforced", n);
+	return answer;
 }
 
 static void add_text(cJSON *object, const char *key, const char *text)
@@ -164,6 +204,8 @@ static cJSON *pod_status(const struct daemon *d, const struct local_pod *pod)
 		cJSON_AddItemToArray(addrs, cJSON_CreateString(addr_text(&a->addrs[i], text)));
 	cJSON_AddStringToObject(status, "mode", mode_name(pod->mode));
 	cJSON_AddBoolToObject(status, "labelIgnored", pod->label_ignored);
+	if (a->adoption != ADOPTION_NONE)
+		cJSON_AddStringToObject(status, "adopted", a->adoption == ADOPTION_HELD ? "held" : "enforced");
 	cJSON_AddStringToObject(status, "state", confirmation_text(pod->confirmation));
 	cJSON_AddBoolToObject(status, "byNameOnly", pod->by_name_only);
 	cJSON_AddStringToObject(status, "ingress", policy_text(pod, INGRESS));
@@ -174,8 +216,40 @@ static cJSON *pod_status(const struct daemon *d, const struct local_pod *pod)
 	return status;
 }
 
-static void add_escape(const struct object *pod, void *list)
+static cJSON *window_status(const struct windows *w)
 {
+	cJSON *status = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(status, "inPlace", (double)w->in_place);
+	cJSON_AddNumberToObject(status, "late", (double)w->late);
+	cJSON_AddNumberToObject(status, "waiting", HASH_COUNT(w->waiting));
+	cJSON_AddNumberToObject(status, "medianMicroseconds", (double)windows_percentile(w, 50));
+	cJSON_AddNumberToObject(status, "p99Microseconds", (double)windows_percentile(w, 99));
+	cJSON_AddNumberToObject(status, "maxMicroseconds", (double)w->max_us);
+	return status;
+}
+
+static void add_others(const struct daemon *d, cJSON *answer)
+{
+	cJSON *list = cJSON_AddArrayToObject(answer, "otherEnforcers");
+
+	for (size_t i = 0; i < d->others.v.n; i++) {
+		cJSON *other = cJSON_CreateObject();
+
+		add_text(other, "who", d->others.v.v[i].who);
+		add_text(other, "sign", d->others.v.v[i].sign);
+		cJSON_AddItemToArray(list, other);
+	}
+}
+
+struct escape_list {
+	const struct adopt *adopt;
+	cJSON *list;
+};
+
+static void add_escape(const struct object *pod, void *arg)
+{
+	const struct escape_list *l = arg;
 	cJSON *escape = cJSON_CreateObject(), *addrs = cJSON_AddArrayToObject(escape, "addresses");
 	char text[ADDR_TEXT_MAX];
 
@@ -183,7 +257,8 @@ static void add_escape(const struct object *pod, void *list)
 	cJSON_AddStringToObject(escape, "pod", pod->name);
 	for (size_t i = 0; i < pod->pod.addrs.n; i++)
 		cJSON_AddItemToArray(addrs, cJSON_CreateString(addr_text(&pod->pod.addrs.v[i], text)));
-	cJSON_AddItemToArray(list, escape);
+	add_text(escape, "notAdopted", adopt_why_not(l->adopt, pod));
+	cJSON_AddItemToArray(l->list, escape);
 }
 
 static cJSON *counters_status(struct nl *nl)
@@ -258,6 +333,7 @@ static cJSON *tamper_status(const struct watch *w)
 static cJSON *status(struct daemon *d)
 {
 	cJSON *answer = accept_request(), *pods, *strays, *unreadable;
+	struct escape_list escapes = {.adopt = &d->adopt};
 
 	cJSON_AddBoolToObject(answer, "synced", daemon_is_synced(d));
 	add_text(answer, "node", d->node);
@@ -279,7 +355,10 @@ static cJSON *status(struct daemon *d)
 	pods = cJSON_AddArrayToObject(answer, "pods");
 	for (struct local_pod *pod = cluster_local_pods(d->cluster); pod; pod = pod->hh.next)
 		cJSON_AddItemToArray(pods, pod_status(d, pod));
-	cluster_each_escape(d->cluster, add_escape, cJSON_AddArrayToObject(answer, "escapes"));
+	escapes.list = cJSON_AddArrayToObject(answer, "escapes");
+	cluster_each_escape(d->cluster, add_escape, &escapes);
+	add_others(d, answer);
+	cJSON_AddItemToObject(answer, "denyWindow", window_status(&d->windows));
 	unreadable = cJSON_AddArrayToObject(answer, "unreadable");
 	strays = cJSON_AddArrayToObject(answer, "strays");
 	for (size_t i = 0; i < d->watch.strays.told.n; i++)
@@ -302,10 +381,12 @@ struct cJSON *ctl_answer(struct daemon *d, const char *line)
 		answer = detach(d, request);
 	else if (!strcmp(op, "status"))
 		answer = status(d);
+	else if (!strcmp(op, "enforce"))
+		answer = enforce(d, request);
 	else if (!strcmp(op, "explain"))
 		answer = ctl_explain(d->cluster, request);
 	else
-		answer = ctl_refuse("unknown op; there are attach, detach, status, explain");
+		answer = ctl_refuse("unknown op; there are attach, detach, status, enforce, explain");
 	cJSON_Delete(request);
 	return answer;
 }

@@ -16,6 +16,7 @@
 #include "policyd/node.h"
 
 #define TICK_MS 1000
+#define OTHERS_TICKS 60
 #define HEALTH_TICKS 10 /* interfaces are looked at at their events; and now and then, for those that were lost */
 #define RETRY_FIRST_MS 50
 #define RETRY_MAX_MS 5000
@@ -94,6 +95,7 @@ void daemon_apply(struct daemon *d)
 
 	if (!daemon_is_synced(d))
 		return;
+	adopt_escapes(&d->adopt, false);
 	if (reconcile_and_charge(d, &err) < 0) {
 		snprintf(d->trouble, sizeof(d->trouble), "%s", err.text);
 		log_warn("reconciliation-failed error=\"%s\" in-force=what-stands retry-ms=%u", err.text, d->retry_ms);
@@ -102,6 +104,7 @@ void daemon_apply(struct daemon *d)
 		return;
 	}
 	watch_settled(&d->watch);
+	windows_applied(&d->windows, d->cluster, clock_monotonic_us());
 	tell_excess(d);
 	cluster_take_new_escapes(d->cluster, tell_escape, NULL);
 	d->trouble[0] = '\0';
@@ -143,6 +146,8 @@ static void on_links_gone(void *arg)
 {
 	struct daemon *d = arg;
 
+	if (adopt_release_gone(&d->adopt))
+		daemon_apply(d);
 	watch_links_gone(&d->watch);
 }
 
@@ -174,9 +179,15 @@ static void on_tick(uv_timer_t *timer)
 	changed |= baseline_file_read(&d->baseline, d->cluster);
 	changed |= attachments_look(&d->attachments);
 	attachments_release_closed(&d->attachments);
+	if (d->ticks % OTHERS_TICKS == 0)
+		others_look(&d->others);
+	now_and_then = d->ticks++ % HEALTH_TICKS == 0;
+	if (daemon_is_synced(d) && (d->attachments.links_changed || now_and_then)) {
+		changed |= adopt_release_gone(&d->adopt);
+		changed |= adopt_escapes(&d->adopt, true);
+	}
 	if (changed || d->reconcile.pending.n)
 		daemon_apply(d);
-	now_and_then = d->ticks++ % HEALTH_TICKS == 0;
 	if (d->attachments.links_changed || changed || now_and_then) {
 		d->attachments.links_changed = false;
 		health_look(&d->attachments);
@@ -264,6 +275,7 @@ static int init(struct daemon *d, struct err *err)
 	conflist_read(&d->conflist, d->cluster);
 	baseline_file_init(&d->baseline, d->options.baseline);
 	baseline_file_read(&d->baseline, d->cluster);
+	adopt_init(&d->adopt, d->cluster, &d->attachments, &d->reconcile.nl, d->options.adopt_enforces);
 	code = attachments_init(&d->attachments, d->cluster, err);
 	if (code == 0 && d->options.manifests)
 		code = manifest_init(&d->manifests, d->options.manifests, d->cluster, err);
@@ -286,6 +298,9 @@ static void done(struct daemon *d)
 	else
 		kube_source_done(&d->kube);
 	turns_done(&d->turns);
+	adopt_done(&d->adopt);
+	others_done(&d->others);
+	windows_done(&d->windows);
 	attachments_done(&d->attachments);
 	conflist_done(&d->conflist);
 	baseline_file_done(&d->baseline);

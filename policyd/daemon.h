@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "policyd/adopt.h"
 #include "policyd/attachments.h"
 #include "policyd/baseline_file.h"
 #include "policyd/conflist.h"
@@ -12,8 +13,10 @@
 #include "policyd/kube_source.h"
 #include "policyd/manifest.h"
 #include "policyd/node_routes.h"
+#include "policyd/others.h"
 #include "policyd/reconcile.h"
 #include "policyd/watch.h"
+#include "policyd/windows.h"
 
 struct daemon_options {
 	const char *manifests; /* directory; NULL: the source is an API server */
@@ -23,6 +26,7 @@ struct daemon_options {
 	const char *node;      /* name of the own node; NULL: the environment's NODE_NAME, else the host's */
 	VEC(struct block) pod_ranges; /* freed by whoever made it */
 	bool node_routes; /* routes to other nodes' pods, masquerading */
+	bool adopt_enforces; /* what ran before moat did, too */
 	bool loosen[MODE_COUNT]; /* modes that a namespace label may loosen to */
 };
 
@@ -35,6 +39,9 @@ struct daemon {
 	struct manifest_source manifests; /* if ->options.manifests, else */
 	struct kube_source kube;
 	struct attachments attachments;
+	struct adopt adopt;
+	struct others others;
+	struct windows windows;
 	struct conflist conflist;
 	struct baseline_file baseline;
 	struct reconcile reconcile;

@@ -142,6 +142,27 @@ void cluster_lose(struct cluster *c, const char *key)
 	detach(c, key, false);
 }
 
+void cluster_spare(struct cluster *c, const char *key)
+{
+	struct local_pod *pod;
+
+	HASH_FIND_STR(c->views, key, pod);
+	if (pod)
+		pod->spared = true;
+}
+
+void cluster_judge(struct cluster *c, const char *key)
+{
+	struct local *l;
+
+	HASH_FIND_STR(c->locals, key, l);
+	if (!l || !l->view)
+		return;
+	l->view->lost[INGRESS] = l->view->lost[EGRESS] = true;
+	l->view->spared = false;
+	local_mark(c, l);
+}
+
 void cluster_set_network_mode(struct cluster *c, const char *network, enum mode mode, enum deny deny)
 {
 	struct network *n;
@@ -151,9 +172,10 @@ void cluster_set_network_mode(struct cluster *c, const char *network, enum mode 
 		n = mem_zalloc(sizeof(*n));
 		n->name = mem_strdup(network);
 		HASH_ADD_KEYPTR(hh, c->networks, n->name, strlen(n->name), n);
-	} else if (n->mode == mode && n->deny == deny) {
+	} else if (n->mode == mode && n->deny == deny && c->followed == n) {
 		return;
 	}
+	c->followed = n;
 	n->mode = mode;
 	n->deny = deny;
 	local_mark_all(c);

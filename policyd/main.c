@@ -11,7 +11,7 @@
 static int usage(FILE *out)
 {
 	fputs("Usage: moat-policyd run [--kubeconfig FILE | --manifests DIR] [--conflist FILE] [--baseline FILE]\n"
-	      "                        [--node NAME] [--pod-ranges CIDR]... [--node-routes]\n"
+	      "                        [--adopt=preview|enforce] [--node NAME] [--pod-ranges CIDR]... [--node-routes]\n"
 	      "                        [--labels-may-loosen-to MODE]...\n"
 	      "\n"
 	      "  --kubeconfig FILE             follow the API server of FILE; without it, and in a pod, the\n"
@@ -19,6 +19,8 @@ static int usage(FILE *out)
 	      "  --manifests DIR               follow the YAML and JSON files of DIR\n"
 	      "  --conflist FILE               follow mode, deny and tunnelPorts of its moat entry\n"
 	      "  --baseline FILE               follow what FILE allows the pods of every namespace\n"
+	      "  --adopt preview|enforce       pods that ran before moat did are held in preview until\n"
+	      "                                moatctl enforce, the default, or enforced at once\n"
 	      "  --node NAME                   name of this node in the API, instead of NODE_NAME of the\n"
 	      "                                environment or the host's name in lower case\n"
 	      "  --pod-ranges CIDR             where this node's pods have their addresses, instead of the\n"
@@ -43,6 +45,15 @@ static bool parse_mode_option(struct daemon_options *options, const char *text)
 	return true;
 }
 
+static bool parse_adopt_option(struct daemon_options *options, const char *text)
+{
+	options->adopt_enforces = !strcmp(text, "enforce");
+	if (options->adopt_enforces || !strcmp(text, "preview"))
+		return true;
+	fprintf(stderr, "moat-policyd: --adopt: \"%s\" is neither preview nor enforce\n", TEXT(text));
+	return false;
+}
+
 static bool parse_range_option(struct daemon_options *options, const char *text)
 {
 	struct block block;
@@ -56,6 +67,21 @@ static bool parse_range_option(struct daemon_options *options, const char *text)
 	return true;
 }
 
+/* Those whose values may be wrong. */
+static bool parse_checked_option(struct daemon_options *options, int option, const char *text)
+{
+	switch (option) {
+	case 'a':
+		return parse_adopt_option(options, text);
+	case 'r':
+		return parse_range_option(options, text);
+	case 'l':
+		return parse_mode_option(options, text);
+	default:
+		return false;
+	}
+}
+
 static bool parse(int argc, char **argv, struct daemon_options *ret)
 {
 	static const struct option long_options[] = {
@@ -63,6 +89,7 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 		{"manifests", required_argument, NULL, 'm'},
 		{"conflist", required_argument, NULL, 'c'},
 		{"baseline", required_argument, NULL, 'b'},
+		{"adopt", required_argument, NULL, 'a'},
 		{"node", required_argument, NULL, 'n'},
 		{"pod-ranges", required_argument, NULL, 'r'},
 		{"node-routes", no_argument, NULL, 'R'},
@@ -84,7 +111,7 @@ static bool parse(int argc, char **argv, struct daemon_options *ret)
 			ret->node_routes = true;
 		else if (option == 'n')
 			ret->node = optarg;
-		else if (option == 'r' ? !parse_range_option(ret, optarg) : option != 'l' || !parse_mode_option(ret, optarg))
+		else if (!parse_checked_option(ret, option, optarg))
 			return false;
 	}
 	if (optind + 1 != argc || strcmp(argv[optind], "run") != 0 || (ret->manifests && ret->kubeconfig))

@@ -14,6 +14,7 @@ static int usage(FILE *out)
 	fputs("Usage: moatctl status [--json]\n"
 	      "       moatctl ready\n"
 	      "       moatctl alive\n"
+	      "       moatctl enforce NAMESPACE/POD | --all\n"
 	      "       moatctl explain [--json] FROM TO PROTOCOL[/PORT]\n"
 	      "\n"
 	      "FROM and TO are namespace/pod, a pod of namespace default, or an address;\n"
@@ -150,6 +151,34 @@ static void print_escapes(const cJSON *status)
 		printf("  ! %s/%s", text_of(escape, "namespace"), text_of(escape, "pod"));
 		print_addresses(escape);
 		printf(": escaped; it runs here without an attachment, and nothing is known to guard it: delete it, it comes back closed\n");
+		if (*text_of(escape, "notAdopted"))
+			printf("    not adopted: %s\n", text_of(escape, "notAdopted"));
+	}
+}
+
+static void print_window(const cJSON *status)
+{
+	const cJSON *w = cJSON_GetObjectItem(status, "denyWindow");
+
+	if (number_of(w, "inPlace") + number_of(w, "late") + number_of(w, "waiting") < 1)
+		return;
+	printf("deny window  %.0f pods started with their policy in place", number_of(w, "inPlace"));
+	if (number_of(w, "late") > 0)
+		printf(", %.0f later: after %.2f ms in the median, p99 %.2f ms, at most %.2f ms", number_of(w, "late"),
+		       number_of(w, "medianMicroseconds") / 1000, number_of(w, "p99Microseconds") / 1000,
+		       number_of(w, "maxMicroseconds") / 1000);
+	printf("; %.0f wait\n", number_of(w, "waiting"));
+}
+
+static void print_others(const cJSON *status)
+{
+	const cJSON *other;
+
+	cJSON_ArrayForEach(other, cJSON_GetObjectItem(status, "otherEnforcers")) {
+		if (*text_of(other, "who"))
+			printf("others     %s enforces policies here too (%s)\n", text_of(other, "who"), text_of(other, "sign"));
+		else
+			printf("others     %s\n", text_of(other, "sign"));
 	}
 }
 
@@ -189,9 +218,12 @@ static void print_tampering(const cJSON *status)
 static void print_pods(const cJSON *status)
 {
 	const cJSON *pods = cJSON_GetObjectItem(status, "pods"), *pod, *unreadable;
+	int adopted = 0;
 	bool named_node = *text_of(status, "node");
 
-	printf("pods       %d attached on node %s\n", cJSON_GetArraySize(pods),
+	cJSON_ArrayForEach(pod, pods)
+		adopted += *text_of(pod, "adopted") != '\0';
+	printf("pods       %d attached, %d adopted on node %s\n", cJSON_GetArraySize(pods) - adopted, adopted,
 	       named_node ? text_of(status, "node") : "(name not known: no escape can be told; use --node)");
 	cJSON_ArrayForEach(pod, pods) {
 		const char *ns = text_of(pod, "namespace");
@@ -204,6 +236,9 @@ static void print_pods(const cJSON *status)
 		       is_true(pod, "labelIgnored") ? " (the namespace's moat.cni/mode label is ignored)" : "", text_of(pod, "state"),
 		       text_of(pod, "ingress"), text_of(pod, "egress"),
 		       is_true(pod, "byNameOnly") ? "; identified by name only, no UID to compare" : "");
+		if (*text_of(pod, "adopted"))
+			printf("    adopted: it ran before moat did%s\n", strcmp(text_of(pod, "adopted"), "held") != 0 ? ", and is enforced" :
+				"; held in this mode until it is made anew, or moatctl enforce");
 		if (*text_of(pod, "trouble"))
 			printf("  ! %s\n", text_of(pod, "trouble"));
 		if (*text_of(pod, "excess"))
@@ -242,6 +277,8 @@ static int status_command(bool json)
 		print_kernel(status);
 		print_ranges(status);
 		print_tampering(status);
+		print_window(status);
+		print_others(status);
 		print_pods(status);
 	}
 	well = is_true(status, "synced") && is_true(cJSON_GetObjectItem(status, "kernel"), "upToDate") &&
@@ -298,6 +335,24 @@ static int explain_command(bool json, char **args)
 	return denied ? 1 : 0;
 }
 
+static int enforce_command(const char *which)
+{
+	cJSON *request = cJSON_CreateObject(), *answer;
+	struct err err;
+
+	cJSON_AddStringToObject(request, "op", "enforce");
+	if (!strcmp(which, "--all"))
+		cJSON_AddBoolToObject(request, "all", true);
+	else
+		cJSON_AddStringToObject(request, "pod", which);
+	answer = ask_daemon(request, &err);
+	if (!answer)
+		return fail(&err);
+	printf("%.0f adopted pods are enforced\n", number_of(answer, "enforced"));
+	cJSON_Delete(answer);
+	return 0;
+}
+
 static int command(int argc, char **argv)
 {
 	bool json = false;
@@ -315,6 +370,8 @@ static int command(int argc, char **argv)
 		return status_command(json);
 	if (n == 1 && (!strcmp(argv[0], "ready") || !strcmp(argv[0], "alive")))
 		return probe_command(!strcmp(argv[0], "ready"));
+	if (n == 2 && !strcmp(argv[0], "enforce"))
+		return enforce_command(argv[1]);
 	if (n == 4 && !strcmp(argv[0], "explain"))
 		return explain_command(json, argv + 1);
 	return usage(stderr);

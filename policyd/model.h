@@ -239,7 +239,7 @@ struct cluster {
 	struct profile *profiles;
 	struct profile_list idle_profiles;
 	bool families[2]; /* of the addresses that pods have had */
-	struct network *networks;
+	struct network *networks, *followed; /* whose mode a conflist gave last; NULL: none */
 	struct tunnel_ports tunnel_ports; /* the conflist's */
 	bool tunnels_changed;
 	char *node; /* the own one's name; NULL: unknown */

@@ -118,6 +118,7 @@ static bool is_pending(const struct reconcile *r, const struct local_pod *pod)
 
 static void note_pod(struct reconcile *r, struct local_pod *pod)
 {
+	pod->spared = false;
 	for (int d = 0; d < DIRECTION_COUNT; d++) {
 		if (pod->lost[d])
 			note(r, pod, (enum direction)d);
@@ -157,7 +158,9 @@ static void all_pods(struct reconcile *r, struct local_pod_list *ret)
 {
 	for (struct local_pod *pod = cluster_local_pods(r->cluster); pod; pod = pod->hh.next) {
 		pod->node_known = false;
-		pod->lost[INGRESS] = pod->lost[EGRESS] = true; /* whatever stands there */
+		/* whatever stands there; but what an adopted pod had open before moat came is not what moat let through */
+		if (!pod->spared && pod->attachment->adoption != ADOPTION_HELD)
+			pod->lost[INGRESS] = pod->lost[EGRESS] = true;
 		VEC_PUSH(ret, pod);
 	}
 }

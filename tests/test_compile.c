@@ -328,6 +328,62 @@ START_TEST(namespace_label_tightens_and_loosens_only_if_allowed)
 }
 END_TEST
 
+static struct local_pod *adopt_as(enum adoption adoption)
+{
+	struct attachment *a = build_attachment("old", "shop", "web", "10.0.0.9");
+
+	a->adoption = adoption;
+	a->mode = adoption == ADOPTION_HELD ? MODE_PREVIEW : MODE_STRICT;
+	cluster_attach(c, a);
+	attachment_free(a);
+	compile();
+	return build_local(c, "old");
+}
+
+START_TEST(adopted_pods_are_held_in_preview_whatever_labels_say)
+{
+	struct local_pod *p;
+
+	cluster_upsert(c, build_namespace("shop", "moat.cni/mode=strict"));
+	cluster_upsert(c, build_pod("shop", "web", NULL, NULL, NULL));
+	p = adopt_as(ADOPTION_HELD);
+	ck_assert(p->mode == MODE_PREVIEW && p->profile[INGRESS]->end == END_OBSERVE && !p->label_ignored);
+	cluster_set_network_mode(c, "any", MODE_STANDARD, DENY_DROP); /* looser, and so it stays */
+	compile();
+	ck_assert(p->mode == MODE_STANDARD && p->profile[INGRESS]->open);
+	cluster_set_network_mode(c, "any", MODE_STRICT, DENY_DROP);
+	compile();
+	ck_assert(p->mode == MODE_PREVIEW);
+	p = adopt_as(ADOPTION_ENFORCED);
+	ck_assert(p->mode == MODE_STRICT && p->profile[INGRESS]->end == END_DROP);
+	cluster_upsert(c, build_namespace("shop", NULL));
+	cluster_set_network_mode(c, "any", MODE_AUDIT, DENY_DROP); /* the node's conflist counts, of whatever network */
+	compile();
+	ck_assert(p->mode == MODE_AUDIT);
+}
+END_TEST
+
+/* What was open when it was adopted is not looked for; what a policy takes away later is, and everything when somebody says so. */
+START_TEST(adoption_makes_no_connection_one_that_was_lost)
+{
+	struct object *policy = build_policy("shop", "p", NULL, INGRESS);
+	struct local_pod *p;
+
+	cluster_upsert(c, build_namespace("shop", NULL));
+	cluster_upsert(c, build_pod("shop", "web", NULL, NULL, NULL));
+	build_rule(policy, INGRESS);
+	cluster_upsert(c, policy);
+	p = adopt_as(ADOPTION_HELD);
+	ck_assert(!p->lost[INGRESS] && !p->lost[EGRESS]);
+	cluster_upsert(c, build_policy("shop", "p", NULL, INGRESS));
+	compile();
+	ck_assert(p->lost[INGRESS] && !p->lost[EGRESS]);
+	p->lost[INGRESS] = false;
+	cluster_judge(c, p->key);
+	ck_assert(p->lost[INGRESS] && p->lost[EGRESS]);
+}
+END_TEST
+
 START_TEST(incomplete_source_opens_nothing_new)
 {
 	cluster_set_incomplete(c, true);
@@ -456,6 +512,8 @@ int main(void)
 	tcase_add_test(t, modes_end_and_open_as_the_table_says);
 	tcase_add_test(t, unconfirmed_is_closed_and_never_rejected);
 	tcase_add_test(t, namespace_label_tightens_and_loosens_only_if_allowed);
+	tcase_add_test(t, adopted_pods_are_held_in_preview_whatever_labels_say);
+	tcase_add_test(t, adoption_makes_no_connection_one_that_was_lost);
 	tcase_add_test(t, incomplete_source_opens_nothing_new);
 	tcase_add_test(t, only_what_changed_is_reported);
 	tcase_add_test(t, thousands_of_single_ports_are_one_union);

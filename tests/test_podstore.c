@@ -98,6 +98,21 @@ START_TEST(what_was_put_is_read_back_whole)
 }
 END_TEST
 
+START_TEST(who_was_adopted_is_remembered)
+{
+	struct attachment *a = rundir_attachment("a", "veth1", "10.1.0.11"), *b = NULL;
+
+	for (int adoption = ADOPTION_NONE; adoption <= ADOPTION_ENFORCED; adoption++) {
+		a->adoption = (enum adoption)adoption;
+		ck_assert_int_eq(podstore_put(a, &err), 0);
+		ck_assert_int_eq(podstore_get("net/a:eth0", &b, &err), 0);
+		ck_assert_int_eq(b->adoption, adoption);
+		attachment_free(b);
+	}
+	attachment_free(a);
+}
+END_TEST
+
 START_TEST(an_attachment_without_kubernetes_has_no_namespace)
 {
 	struct attachment *a = NULL;
@@ -280,6 +295,8 @@ static const struct {
 	{"\"version\":1", "\"version\":1,\"podName\":\"a\\u001b[31m\""},
 	{"\"version\":1", "\"version\":1,\"podNamespace\":{}"},
 	{"\"version\":1", "\"version\":1,\"tunnelPorts\":[65536]"},
+	{"\"version\":1", "\"version\":1,\"adopted\":\"perhaps\""},
+	{"\"version\":1", "\"version\":1,\"adopted\":true"},
 };
 
 START_TEST(a_wrong_field_is_an_error)
@@ -627,6 +644,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, rundir_remove);
 	tcase_add_test(tc, the_kubelet_s_empty_directory_becomes_ours);
 	tcase_add_test(tc, what_was_put_is_read_back_whole);
+	tcase_add_test(tc, who_was_adopted_is_remembered);
 	tcase_add_test(tc, an_attachment_without_kubernetes_has_no_namespace);
 	tcase_add_test(tc, the_newest_owner_has_the_address_and_the_port);
 	tcase_add_test(tc, an_old_owner_takes_nothing_of_the_new_one_with_it);

@@ -14,6 +14,19 @@
 
 #define ATTACHMENT_ADDRS_MAX 32 /* addresses of one attachment; the kernel's element batch and the state file stay small */
 
+/*
+ * A pod that ran before moat did has no ADD: the daemon adopts it. Its network is then ADOPTED_NETWORK, its container id the UID that the
+ * runtime knows the pod by (or "<namespace>_<name>"), its interface eth0: DEL finds it by the UID that the runtime passes.
+ */
+#define ADOPTED_NETWORK "adopted"
+#define ADOPTED_IFNAME "eth0"
+
+enum adoption {
+	ADOPTION_NONE,     /* it was attached */
+	ADOPTION_HELD,     /* adopted, and in preview at most until somebody says so */
+	ADOPTION_ENFORCED, /* adopted, and like any other since */
+};
+
 struct attachment {
 	char *network;      /* the key: CNI network name, … */
 	char *container_id; /* CNI_CONTAINERID, … */
@@ -37,6 +50,7 @@ struct attachment {
 	enum deny deny;
 	struct tunnel_ports tunnel_ports; /* n 0: the conflist had none */
 	uint64_t created; /* CLOCK_REALTIME, ns: the newest attachment of a pod is the peer */
+	enum adoption adoption;
 	bool closing;     /* DEL came, the port's link may still be there: nothing is allowed, the port stays closed */
 };
 

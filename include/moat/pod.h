@@ -70,6 +70,8 @@ const char *pod_closed_target(enum mode mode, enum direction d);
  * store has forgotten are found in the kernel.
  */
 int pod_close(const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err);
+/* The same over a socket of the caller's: whoever follows the table's changes knows those of his own. */
+int pod_close_over(struct nl *nl, const struct attachment *a, const struct attachment *const *former, size_t n_former, struct err *err);
 
 /*
  * DEL, first half: addresses and chains go, the port stays in `ports` and so closed; behind a bridge the addresses stay in `pods`. An address that a newer attachment has

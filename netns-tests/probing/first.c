@@ -6,7 +6,8 @@
  * attempt is a packet that really left a socket (there is no route before ADD).
  *
  * A chained plugin comes after its primary, so for some milliseconds of ADD there is a network and no moat; no process of a real
- * pod runs then, this one does. SIGUSR1 says "ADD has returned": it forgets all attempts and counts from zero.
+ * pod runs then, this one does. SIGUSR1 says "ADD has returned": it forgets all attempts and counts from zero. Then the first answer to a
+ * datagram is told too, with the time since: `after N us`. (A handshake may be that of a packet that was sent again.)
  *
  * The story that uses it must have seen it count answers on an open pod.
  */
@@ -17,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TARGETS_MAX = 16, OPEN_MAX = 256, PERIOD_US = 2000 };
@@ -24,6 +26,7 @@ enum { TARGETS_MAX = 16, OPEN_MAX = 256, PERIOD_US = 2000 };
 static struct pollfd waiting[OPEN_MAX]; /* a ring: an attempt has 256 successors' time to be answered */
 static size_t next_slot;
 static unsigned long attempts, answers;
+static uint64_t added_us; /* 0: not yet, or its first answer was told */
 static volatile sig_atomic_t added;
 
 static void on_added(int signal)
@@ -62,6 +65,23 @@ static void attempt(const struct endpoint *to, int type)
 	next_slot = (next_slot + 1) % OPEN_MAX;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void tell_first(const struct pollfd *p)
+{
+	if (!added_us || p->events != POLLIN)
+		return;
+	printf("after %llu us\n", (unsigned long long)(now_us() - added_us));
+	fflush(stdout);
+	added_us = 0;
+}
+
 static void collect(int timeout_ms)
 {
 	if (poll(waiting, OPEN_MAX, timeout_ms) <= 0)
@@ -74,7 +94,10 @@ static void collect(int timeout_ms)
 			continue;
 		getsockopt(waiting[i].fd, SOL_SOCKET, SO_ERROR, &error, &len);
 		/* Timeouts and "nobody answers neighbour discovery" are the sender's own kernel, not an answer. */
-		answers += error != ETIMEDOUT && error != EHOSTUNREACH && error != ENETUNREACH;
+		if (error != ETIMEDOUT && error != EHOSTUNREACH && error != ENETUNREACH) {
+			answers++;
+			tell_first(&waiting[i]);
+		}
 		forget(&waiting[i]);
 	}
 }
@@ -85,6 +108,7 @@ static void start_over(void)
 		forget(&waiting[i]);
 	attempts = answers = 0;
 	added = 0;
+	added_us = now_us();
 	puts("added");
 	fflush(stdout);
 }

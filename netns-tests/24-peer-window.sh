@@ -37,7 +37,8 @@ manifest_namespace default
 policy client default 'podSelector: { matchLabels: { role: client } }, policyTypes: [ Egress ], egress: [ {} ]'
 policy server default 'podSelector: { matchLabels: { role: server } }, policyTypes: [ Ingress ], ingress: [ { from: [ { podSelector: { matchLabels: { role: client } } } ] } ]'
 daemon_start
-on_node2 "$BUILD/moat-policyd" run --manifests $MANIFESTS --node node2 >>$T/daemon2.log 2>&1 &
+# not by a function: of one in the background only the shell around it would be stopped
+nsenter --net=/run/netns/node2 env MOAT_RUN_DIR=$RUN2 "$BUILD/moat-policyd" run --manifests $MANIFESTS --node node2 >>$T/daemon2.log 2>&1 &
 DAEMON2=$!
 PIDS+=("$DAEMON2")
 wait_until 10 node2_says 'on node node2' || fail "the second daemon does not answer: $(cat $T/daemon2.log)"

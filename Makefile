@@ -129,7 +129,7 @@ help:
 		'make check-kernels  unit tests and stories under Debian kernels in qemu; KERNELS="6.1", KERNEL_STORIES="01 20"' \
 		'make check-cluster  stories with real runtimes, etcd, API server, cluster; needs Go 1.24 or KUBEBUILDER_ASSETS; STORIES="01 12"' \
 		'make tidy        clang-tidy;  make analyze: gcc -fanalyzer, cppcheck, shellcheck' \
-		'make memcheck    unit tests and stories under valgrind' \
+		'make memcheck    unit tests and stories under valgrind;  make coverage: what unit tests run of each file' \
 		'make fuzz        fuzz targets with clang: FUZZ_SECONDS each, FUZZ_TARGETS="plugin netlink" picks some' \
 		'make bench       costs as ratios in one run' \
 		'make image       the image, as an OCI archive: static programs and nothing else (buildah or podman)' \

@@ -144,7 +144,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *arg)
 
 	if (!table || !name || strcmp(table, TABLE_NAME) != 0 || strchr(name, '-') || strlen(name) >= sizeof(c.name))
 		return 0;
-	strcpy(c.name, name);
+	memcpy(c.name, name, strlen(name) + 1);
 	c.is.hook.hook = hook ? attr_be32(attr_in(hook, NFTA_HOOK_HOOKNUM), ~0u) : 0;
 	c.is.hook.priority = hook ? (int32_t)attr_be32(attr_in(hook, NFTA_HOOK_PRIORITY), 0) : 0;
 	ours = find_ours(s->table, name);

@@ -121,7 +121,7 @@ for ((i = 1; i <= LEAK_KILLS; i++)); do
 	case $CODE in
 	134) aborted=$((aborted + 1)) ;;
 	1 | 137) ;;
-	139 | 142 | 159) ;; # libseccomp without memory: it follows a NULL, walks in a circle, or makes a filter that lacks a call
+	139 | 142 | 159) VIOLATES=yes ;; # libseccomp without memory: it follows a NULL, walks in a circle, or makes a filter that lacks a call
 	*) fail "a daemon without memory ended with exit code $CODE: $(tail -n 3 "$DAEMON_LOG")" ;;
 	esac
 done

@@ -45,7 +45,7 @@ void baseline_free(struct baseline *b); /* accepts NULL */
 
 /* The rule of entity apiserver, empty; a rule is added for each set of addresses and ports. */
 struct baseline_rule baseline_apiserver(void);
-void baseline_apiserver_add(struct baseline_rule *rule, const struct addr *addrs, size_t n_addrs, const uint16_t *ports, size_t n_ports);
+void baseline_apiserver_add(struct baseline_rule *to, const struct addr *addrs, size_t n_addrs, const uint16_t *ports, size_t n_ports);
 void baseline_rule_done(struct baseline_rule *rule);
 
 #endif

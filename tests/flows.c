@@ -67,6 +67,8 @@ void flows_add(struct flows *f, const struct conntrack_flow *flow)
 		  flow->reply_destination_port);
 	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
 	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(FLOW_SECONDS));
+	if (f->zone)
+		mnl_attr_put_u16(nlh, CTA_ZONE, htons(f->zone));
 	if (flow->protocol == IPPROTO_TCP)
 		put_tcp_state(nlh);
 	f->len += MNL_ALIGN(nlh->nlmsg_len);

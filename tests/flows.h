@@ -13,6 +13,7 @@ struct flows {
 	struct nl nl;
 	char bytes[32768];
 	size_t len;
+	uint16_t zone;  /* of what is queued from now on */
 	size_t refused; /* entries that the kernel did not take */
 };
 

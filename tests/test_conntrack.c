@@ -128,6 +128,35 @@ START_TEST(only_what_is_named_is_deleted)
 }
 END_TEST
 
+START_TEST(of_equal_tuples_the_one_of_its_zone_is_deleted)
+{
+	size_t deleted = 0, other;
+
+	add(IPPROTO_UDP, "10.1.0.2", 40000, "10.1.0.3", 53, NULL, 0);
+	flows.zone = 5;
+	add(IPPROTO_UDP, "10.1.0.2", 40000, "10.1.0.3", 53, NULL, 0);
+	ck_assert_uint_eq(find("10.1.0.2", CONNTRACK_SOURCE), 2);
+	other = found.v[0].has_zone ? 0 : 1;
+	ck_assert_int_eq(conntrack_delete(&ct, &found.v[other], 1, &deleted, &err), 0);
+	ck_assert_uint_eq(deleted, 1);
+	ck_assert_uint_eq(find("10.1.0.2", CONNTRACK_SOURCE), 1);
+	ck_assert(!found.v[0].has_zone);
+}
+END_TEST
+
+START_TEST(another_entry_of_the_same_tuple_is_not_deleted)
+{
+	size_t deleted = 1;
+
+	add(IPPROTO_UDP, "10.1.0.2", 40000, "10.1.0.3", 53, NULL, 0);
+	ck_assert_uint_eq(find("10.1.0.2", CONNTRACK_SOURCE), 1);
+	found.v[0].id ^= 1; /* as of one that ended, and was opened again */
+	ck_assert_int_eq(conntrack_delete(&ct, found.v, 1, &deleted, &err), 0);
+	ck_assert_uint_eq(deleted, 0);
+	ck_assert_uint_eq(flows_count(), 1);
+}
+END_TEST
+
 START_TEST(thousands_are_deleted_and_counted)
 {
 	size_t deleted = 0;
@@ -168,6 +197,8 @@ int main(void)
 	tcase_add_test(tcase, nothing_is_missed_however_the_table_is_walked);
 	tcase_add_test(tcase, many_places_are_one_walk);
 	tcase_add_test(tcase, only_what_is_named_is_deleted);
+	tcase_add_test(tcase, of_equal_tuples_the_one_of_its_zone_is_deleted);
+	tcase_add_test(tcase, another_entry_of_the_same_tuple_is_not_deleted);
 	tcase_add_test(tcase, thousands_are_deleted_and_counted);
 	tcase_add_test(tcase, forgotten_addresses_are_in_no_entry);
 	suite_add_tcase(suite, tcase);

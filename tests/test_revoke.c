@@ -22,6 +22,7 @@
 
 #define WEB "10.1.0.3"
 #define DB "10.1.0.2"
+#define STD "10.1.0.9"
 #define FAR "10.9.0.1" /* a pod of another node */
 #define OUTSIDE "172.17.0.1"
 #define CLUSTER_IP "10.96.0.10"
@@ -216,6 +217,33 @@ START_TEST(peer_that_leaves_a_group_loses_its_connections)
 	run();
 	ck_assert(!is_open(FAR, 1));
 	ck_assert(!is_open(WEB, 2));
+}
+END_TEST
+
+/* What no policy is asked about: the node to its pods, a pod to itself through a Service, a pod in mode standard to its node. */
+START_TEST(what_is_always_allowed_lives)
+{
+	ck_assert_int_eq(system("ip link set lo up && ip address add " NODE "/32 dev lo"), 0);
+	cluster_upsert(c, build_pod("default", "std", "role=std", NULL, NULL));
+	attach("std", STD, MODE_STANDARD);
+	allow("db", INGRESS, "pods role=web", NULL);
+	allow("db", EGRESS, "pods role=web", NULL);
+	allow("std", EGRESS, "pods role=web", NULL);
+	run();
+	open_flow(IPPROTO_TCP, NODE, 1, DB, 80, NULL, 0, NULL);
+	open_flow(IPPROTO_TCP, DB, 2, CLUSTER_IP, 8080, DB, 80, NULL);
+	open_flow(IPPROTO_TCP, STD, 3, NODE, 80, NULL, 0, NULL);
+	open_flow(IPPROTO_TCP, DB, 4, NODE, 80, NULL, 0, NULL);
+	open_flow(IPPROTO_TCP, WEB, 5, DB, 80, NULL, 0, NULL);
+	allow("db", INGRESS, "pods role=web", "tcp/81");
+	allow("db", EGRESS, "pods role=web", "tcp/81");
+	allow("std", EGRESS, "pods role=web", "tcp/81");
+	run();
+	ck_assert(is_open(NODE, 1));
+	ck_assert(is_open(DB, 2));
+	ck_assert(is_open(STD, 3));
+	ck_assert(!is_open(DB, 4)); /* strict: by policy */
+	ck_assert(!is_open(WEB, 5));
 }
 END_TEST
 
@@ -430,6 +458,7 @@ int main(void)
 	tcase_add_test(tcase, revoked_is_told_to_the_kernel_as_forward_sees_it);
 	tcase_add_test(tcase, narrowed_egress_ends_what_the_pod_opened);
 	tcase_add_test(tcase, peer_that_leaves_a_group_loses_its_connections);
+	tcase_add_test(tcase, what_is_always_allowed_lives);
 	tcase_add_test(tcase, only_what_can_have_lost_something_is_looked_for);
 	tcase_add_loop_test(tcase, what_a_packet_under_way_confirms_dies_after_the_grace_period, 0, 2);
 	tcase_add_test(tcase, what_is_confirmed_later_dies_at_the_third_look);

@@ -7,7 +7,7 @@ ANALYZED_H   := $(wildcard include/moat/*.h core/*.h plugin/*.h policyd/*.h inst
 ANALYZE_BASE := -std=c11 -D_GNU_SOURCE -Iinclude -I.
 SCRIPTS       = $(shell git ls-files | xargs grep -lE '^\#!/bin/(ba)?sh' ; git ls-files '*.sh')
 
-.PHONY: tidy analyze fanalyzer cppcheck shellcheck memcheck
+.PHONY: tidy analyze fanalyzer cppcheck shellcheck memcheck coverage
 tidy: $(patsubst %.c,$(BUILD)/tidy/%,$(ANALYZED))
 $(BUILD)/tidy/%: %.c $(ANALYZED_H) .clang-tidy
 	@mkdir -p $(@D)
@@ -27,6 +27,12 @@ cppcheck:
 
 shellcheck:
 	$(Q)printf '%s\n' $(sort $(SCRIPTS)) | xargs -n 1 shellcheck --format=gcc
+
+# What the unit tests run of each file, the least covered first.
+COVERAGE_TESTS ?= $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+coverage:
+	$(Q)$(MAKE) --no-print-directory BUILD=build/coverage STATIC= CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage tests
+	$(Q)BUILD=build/coverage tools/coverage $(COVERAGE_TESTS)
 
 # Unit tests and MEMCHECK_STORIES with valgrind's memcheck: what is read before it was written, what leaks. No sanitizers, no static
 # plugin, into which valgrind cannot look, and no filter of system calls, which would stop valgrind's own.

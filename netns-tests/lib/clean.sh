@@ -37,6 +37,7 @@ finish()
 		pod_del "$name"
 	done
 	[ -z "$DAEMON" ] || daemon_stop TERM
+	[ -n "${VIOLATES:-}" ] || ! grep -s event=seccomp-violation "$DAEMON_LOG" || fail "the daemon made a system call that is not in its list"
 	wait_until 5 is_clean || fail "left behind: $(leftovers | tr '\n' ';')"
 	step ok
 }

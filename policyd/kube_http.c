@@ -204,6 +204,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 	return n;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as libcurl calls it */
 static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct kube_request *r = arg;

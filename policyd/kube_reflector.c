@@ -82,7 +82,7 @@ static unsigned random_below(unsigned n)
 
 	if (uv_random(NULL, NULL, &x, sizeof(x), 0, NULL) < 0)
 		x = (uint32_t)uv_hrtime();
-	return (unsigned)(x % n);
+	return x % n;
 }
 
 /* "" is the newest there is. */

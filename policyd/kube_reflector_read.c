@@ -98,7 +98,7 @@ static int take_error(struct kube_reflector *r, const struct doc *object, struct
 	const char *reason = doc_text(object, "reason"), *message = doc_text(object, "message");
 	bool gone = reason && (!strcmp(reason, "Expired") || !strcmp(reason, "Gone"));
 
-	r->error_code = gone ? 410 : code && code->kind == DOC_NUMBER ? atoi(code->text) : 500;
+	r->error_code = gone ? 410 : code && code->kind == DOC_NUMBER ? (int)strtol(code->text, NULL, 10) : 500;
 	return err_set(err, EIO, "%s", TEXT(message));
 }
 

@@ -38,7 +38,7 @@ static int append(struct kube_bytes *b, const char *bytes, size_t n, size_t max,
 static void empty(struct kube_bytes *b)
 {
 	b->n = 0;
-	if (b->cap > KUBE_ENVELOPE_BYTES_MAX * 4) {
+	if (b->cap > (size_t)KUBE_ENVELOPE_BYTES_MAX * 4) {
 		free(b->v);
 		*b = (struct kube_bytes){0};
 	}

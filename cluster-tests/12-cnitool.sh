@@ -27,7 +27,7 @@ tool()
 
 tool_works() { tool "$@" && ((CODE == 0)) || fail "cnitool $*: code $CODE: $(cat $T/tool)"; }
 
-declare -A ADDRESSES=([a]=10.1.0.11/32,fd00:1::11/128 [b]=10.1.0.12/32,fd00:1::12/128)
+declare -A ADDRESSES=([a]="10.1.0.11/32,fd00:1::11/128" [b]="10.1.0.12/32,fd00:1::12/128")
 
 pod() # NAME
 {

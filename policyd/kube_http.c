@@ -115,7 +115,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 {
 	struct watched_socket *s = poll->data;
 	struct kube_http *h = s->http;
-	int flags = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0) |
+	int flags = ((events & UV_READABLE) ? CURL_CSELECT_IN : 0) | ((events & UV_WRITABLE) ? CURL_CSELECT_OUT : 0) |
 		    (status < 0 ? CURL_CSELECT_ERR : 0);
 	int running;
 
@@ -159,7 +159,7 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 			abort(); /* a socket that curl has just made: only out of memory */
 		curl_multi_assign(h->multi, fd, s);
 	}
-	uv_poll_start(&s->poll, (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0), on_socket);
+	uv_poll_start(&s->poll, ((what & CURL_POLL_IN) ? UV_READABLE : 0) | ((what & CURL_POLL_OUT) ? UV_WRITABLE : 0), on_socket);
 	return 0;
 }
 

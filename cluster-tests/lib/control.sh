@@ -44,6 +44,7 @@ etcd_compact()
 	etcd_say kv/compaction "{\"revision\": \"$revision\", \"physical\": true}" >/dev/null
 }
 
+# shellcheck disable=SC2054 # the commas are of options
 APISERVER=(kube-apiserver --etcd-servers=$ETCD --bind-address=$API_HOST --advertise-address=$API_HOST --secure-port=6443
 	--service-cluster-ip-range=10.96.0.0/16 --authorization-mode=Node,RBAC --allow-privileged=true
 	--enable-admission-plugins=NodeRestriction --disable-admission-plugins="${NO_ADMISSION-ServiceAccount}"

@@ -27,9 +27,9 @@ POLICYD_LIBS := $(CORE_LIBS) -luv -lyaml -lnettle -lseccomp -lcurl
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-CORE_SRC    := $(wildcard core/*.c)
+CORE_SRC    := $(wildcard core/*/*.c)
 PLUGIN_SRC  := $(wildcard plugin/*.c)
-POLICYD_SRC := $(wildcard policyd/*.c)
+POLICYD_SRC := $(wildcard policyd/*.c policyd/*/*.c)
 INSTALL_SRC := $(wildcard install/*.c)
 MAINS       := plugin/main.c policyd/main.c policyd/moatctl.c install/main.c
 PLUGIN_OBJ  := $(call objs,$(filter-out $(MAINS),$(PLUGIN_SRC)))

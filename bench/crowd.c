@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A policy that narrows lets the daemon walk the connection tracking table (policyd/revoke.c), beside its loop. Measured with no
+ * A policy that narrows lets the daemon walk the connection tracking table (policyd/kernel/revoke.c), beside its loop. Measured with no
  * connections, and with CONNECTIONS of the local pods, all allowed: from the change of a policy to the end of what it denies;
  * and a change of somebody else's that comes while the table is walked.
  */

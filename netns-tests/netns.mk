@@ -4,7 +4,7 @@
 NETNS_TOOLS := $(BUILD)/netns-tests/cnidriver $(BUILD)/netns-tests/probe $(BUILD)/netns-tests/nomem.so $(BUILD)/netns-tests/moat-dynamic \
 	$(BUILD)/netns-tests/other-layout/moat $(BUILD)/netns-tests/other-layout/moat-policyd
 
-$(BUILD)/netns-tests/cnidriver: $(BUILD)/netns-tests/cnidriver.o $(BUILD)/core/base.o
+$(BUILD)/netns-tests/cnidriver: $(BUILD)/netns-tests/cnidriver.o $(BUILD)/core/base/base.o
 	$(Q)$(if $(filter 0,$(V)),echo "  LD    $@";) $(CC) $(LDFLAGS) $^ -lcjson -o $@
 
 $(BUILD)/netns-tests/probe: $(patsubst %.c,$(BUILD)/%.o,$(wildcard netns-tests/probing/*.c))
@@ -22,7 +22,7 @@ $(BUILD)/netns-tests/moat-dynamic: $(BUILD)/plugin/main.o $(PLUGIN_OBJ) $(BUILD)
 
 # The same programs with another layout of the static rules: base chains of other names at other priorities, and a helper of another name.
 OTHER_LAYOUT := $(BUILD)/netns-tests/other-layout
-OTHER_SRC    := $(wildcard core/ruleset*.c)
+OTHER_SRC    := $(wildcard core/ruleset/ruleset*.c)
 OTHER_OBJ    := $(patsubst core/%.c,$(OTHER_LAYOUT)/core/%.o,$(OTHER_SRC))
 .SECONDARY: $(patsubst core/%.c,$(OTHER_LAYOUT)/core/%.c,$(OTHER_SRC))
 

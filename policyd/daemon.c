@@ -12,8 +12,8 @@
 #include "moat/clock.h"
 #include "moat/log.h"
 #include "policyd/confine.h"
-#include "policyd/health.h"
-#include "policyd/node.h"
+#include "policyd/kernel/health.h"
+#include "policyd/source/node.h"
 
 #define TICK_MS 1000
 #define OTHERS_TICKS 60

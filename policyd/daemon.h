@@ -5,18 +5,18 @@
 
 #include <uv.h>
 
-#include "policyd/adopt.h"
-#include "policyd/attachments.h"
-#include "policyd/baseline_file.h"
-#include "policyd/conflist.h"
-#include "policyd/ctl.h"
-#include "policyd/kube_source.h"
-#include "policyd/manifest.h"
-#include "policyd/node_routes.h"
-#include "policyd/others.h"
-#include "policyd/reconcile.h"
-#include "policyd/watch.h"
-#include "policyd/windows.h"
+#include "policyd/source/adopt.h"
+#include "policyd/source/attachments.h"
+#include "policyd/source/baseline_file.h"
+#include "policyd/source/conflist.h"
+#include "policyd/control/ctl.h"
+#include "policyd/source/kube_source.h"
+#include "policyd/source/manifest.h"
+#include "policyd/kernel/node_routes.h"
+#include "policyd/kernel/others.h"
+#include "policyd/kernel/reconcile.h"
+#include "policyd/kernel/watch.h"
+#include "policyd/model/windows.h"
 
 struct daemon_options {
 	const char *manifests; /* directory; NULL: the source is an API server */

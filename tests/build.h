@@ -3,7 +3,7 @@
 #ifndef TESTS_BUILD_H
 #define TESTS_BUILD_H
 
-#include "policyd/compile.h"
+#include "policyd/model/compile.h"
 
 struct addr build_addr(const char *text);
 struct block build_block(const char *text);

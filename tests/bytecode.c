@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/txn_internal.h"
+#include "core/netlink/txn_internal.h"
 
 static void print_rule(FILE *out, const struct nlmsghdr *nlh)
 {

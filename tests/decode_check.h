@@ -6,7 +6,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "policyd/decode.h"
+#include "policyd/decode/decode.h"
 
 #define POLICY "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: ns}\n"
 #define POD "apiVersion: v1\nkind: Pod\nmetadata: {name: a.b, namespace: ns, uid: u}\n"

@@ -6,7 +6,7 @@
 #ifndef TESTS_ORACLE_H
 #define TESTS_ORACLE_H
 
-#include "policyd/compile.h"
+#include "policyd/model/compile.h"
 
 struct world {
 	VEC(struct object *) objects;

@@ -6,8 +6,8 @@
 
 #include "moat/podstore.h"
 #include "moat/ruleset.h"
-#include "policyd/adopt.h"
-#include "policyd/compile.h"
+#include "policyd/source/adopt.h"
+#include "policyd/model/compile.h"
 #include "tests/build.h"
 #include "tests/netpods.h"
 #include "tests/rundir.h"

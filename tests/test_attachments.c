@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "moat/podstore.h"
-#include "policyd/attachments.h"
-#include "policyd/compile.h"
+#include "policyd/source/attachments.h"
+#include "policyd/model/compile.h"
 #include "tests/build.h"
 #include "tests/rundir.h"
 

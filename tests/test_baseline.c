@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "moat/podstore.h"
-#include "policyd/baseline_file.h"
-#include "policyd/explain.h"
+#include "policyd/source/baseline_file.h"
+#include "policyd/model/explain.h"
 #include "tests/build.h"
 #include "tests/rundir.h"
 

@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "policyd/bounds.h"
-#include "policyd/explain.h"
+#include "policyd/model/bounds.h"
+#include "policyd/model/explain.h"
 #include "tests/build.h"
 #include "tests/decode_check.h"
 

@@ -14,7 +14,7 @@
 #include "moat/pod.h"
 #include "moat/podstore.h"
 #include "moat/ruleset.h"
-#include "policyd/reconcile.h"
+#include "policyd/kernel/reconcile.h"
 #include "tests/build.h"
 #include "tests/rundir.h"
 

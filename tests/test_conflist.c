@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "policyd/compile.h"
-#include "policyd/conflist.h"
+#include "policyd/model/compile.h"
+#include "policyd/source/conflist.h"
 #include "tests/build.h"
 
 static char path[32];

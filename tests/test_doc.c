@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "policyd/doc.h"
+#include "policyd/decode/doc.h"
 
 static struct doc_list parse(const char *text)
 {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policyd/doc.h"
+#include "policyd/decode/doc.h"
 
 static struct doc *parse(const char *text)
 {

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "policyd/node.h"
+#include "policyd/source/node.h"
 #include "tests/build.h"
 
 static struct cluster *c;

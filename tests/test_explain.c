@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/explain.h"
+#include "policyd/model/explain.h"
 
 #include <check.h>
 #include <netinet/in.h>

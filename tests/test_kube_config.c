@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policyd/kube_config.h"
+#include "policyd/source/kube_config.h"
 
 #define CLUSTER "server: \"https://192.0.2.1:6443\", certificate-authority-data: Y2E="
 #define USER "token: secret"

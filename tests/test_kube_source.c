@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "policyd/kube_source.h"
+#include "policyd/source/kube_source.h"
 #include "tests/build.h"
 
 static char top[] = "/tmp/moat-test-XXXXXX"; /* certificates: for all tests */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policyd/kube_stream.h"
+#include "policyd/source/kube_stream.h"
 
 static char seen[4096]; /* "o:<object>|" and "e:<envelope>|" in order */
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "moat/clock.h"
-#include "policyd/manifest.h"
+#include "policyd/source/manifest.h"
 #include "tests/build.h"
 
 static char top[32]; /* of the test: `m` below it is the source's directory, the rest is elsewhere */

@@ -3,8 +3,8 @@
 #include <check.h>
 #include <stdio.h>
 
-#include "policyd/node_routes.h"
-#include "policyd/objects.h"
+#include "policyd/kernel/node_routes.h"
+#include "policyd/model/objects.h"
 #include "tests/build.h"
 
 static struct cluster *c;

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "policyd/pod_ranges.h"
+#include "policyd/model/pod_ranges.h"
 #include "tests/build.h"
 
 static struct cluster *c;

@@ -17,8 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policyd/decode.h"
-#include "policyd/explain.h"
+#include "policyd/decode/decode.h"
+#include "policyd/model/explain.h"
+#include "policyd/decode/decode_baseline.h"
 #include "tests/build.h"
 
 #define CASES_MIN 60
@@ -232,7 +233,7 @@ static size_t load_baseline(const char *path)
 		return 0;
 	text = read_file(path, &len);
 	ck_assert_msg(doc_parse(text, len, &docs, &err) == 0 && docs.n == 1, "%s: %s", path, err.text);
-	b = baseline_decode(docs.v[0], &result);
+	b = decode_baseline(docs.v[0], &result);
 	errors = result.errors.n;
 	ck_assert_msg(!b == (errors > 0), "%s: %zu errors", path, errors);
 	for (size_t i = 0; i < errors && getenv("MOAT_POLICIES_VERBOSE"); i++)

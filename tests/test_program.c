@@ -3,7 +3,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "policyd/program.h"
+#include "policyd/kernel/program.h"
 #include "tests/build.h"
 #include "tests/bytecode.h"
 

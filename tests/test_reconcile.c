@@ -9,7 +9,7 @@
 #include "moat/podstore.h"
 #include "moat/proof.h"
 #include "moat/ruleset.h"
-#include "policyd/reconcile.h"
+#include "policyd/kernel/reconcile.h"
 #include "tests/rundir.h"
 
 static struct cluster *c;

@@ -8,7 +8,7 @@
 #include "moat/pod.h"
 #include "moat/rule.h"
 #include "moat/ruleset.h"
-#include "policyd/program.h"
+#include "policyd/kernel/program.h"
 #include "tests/bytecode.h"
 
 static void check_and_free(struct txn *t, const char *name)

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "policyd/selector.h"
+#include "policyd/model/selector.h"
 
 #define VALUES(...) (const char *const[]){__VA_ARGS__}, ARRAY_SIZE(((const char *const[]){__VA_ARGS__}))
 

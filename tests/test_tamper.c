@@ -2,7 +2,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "policyd/tamper.h"
+#include "policyd/kernel/tamper.h"
 
 static struct tamper t;
 

@@ -2,7 +2,7 @@
 /* Shares of the daemon's time, and the work that they are made from. */
 #include <check.h>
 
-#include "policyd/turns.h"
+#include "policyd/source/turns.h"
 #include "tests/build.h"
 
 static struct turns t;

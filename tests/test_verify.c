@@ -10,8 +10,8 @@
 #include "moat/podstore.h"
 #include "moat/rule.h"
 #include "moat/ruleset.h"
-#include "policyd/strays.h"
-#include "policyd/verify.h"
+#include "policyd/kernel/strays.h"
+#include "policyd/kernel/verify.h"
 #include "tests/rundir.h"
 
 #define THERE "lo" /* an interface that every namespace has */

@@ -3,7 +3,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "policyd/windows.h"
+#include "policyd/model/windows.h"
 #include "tests/build.h"
 
 static struct windows w;

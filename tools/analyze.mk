@@ -3,7 +3,7 @@
 # tools/cppcheck.txt and .shellcheckrc, each with its reason.
 
 ANALYZED     := $(CORE_SRC) $(PLUGIN_SRC) $(POLICYD_SRC) $(INSTALL_SRC)
-ANALYZED_H   := $(wildcard include/moat/*.h core/*.h plugin/*.h policyd/*.h install/*.h)
+ANALYZED_H   := $(wildcard include/moat/*.h core/*/*.h plugin/*.h policyd/*.h policyd/*/*.h install/*.h)
 ANALYZE_BASE := -std=c11 -D_GNU_SOURCE -Iinclude -I.
 SCRIPTS       = $(shell git ls-files | xargs grep -lE '^\#!/bin/(ba)?sh' ; git ls-files '*.sh')
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plain bridge that has guarded ports: what it must be, and what moat changes of it while it has them. core/bridge.c has the theory. */
+/* A plain bridge that has guarded ports: what it must be, and what moat changes of it while it has them. core/pod/bridge.c has the theory. */
 #ifndef MOAT_BRIDGE_H
 #define MOAT_BRIDGE_H
 

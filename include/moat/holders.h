@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has an address, asked of the kernel: for pods whose ADD moat did not see. core/holders.c says what is believed, and why.
+ * Who has an address, asked of the kernel: for pods whose ADD moat did not see. core/netlink/holders.c says what is believed, and why.
  */
 #ifndef MOAT_HOLDERS_H
 #define MOAT_HOLDERS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The static part as another version of moat wrote it: told from a damaged one, and replaced without a gap. core/layout.c has the theory. */
+/* The static part as another version of moat wrote it: told from a damaged one, and replaced without a gap. core/ruleset/layout.c has the theory. */
 #ifndef MOAT_LAYOUT_H
 #define MOAT_LAYOUT_H
 

@@ -26,7 +26,7 @@ void pod_put(struct txn *t, const struct attachment *a, const char *const target
 
 /*
  * Of that, only the chains and their rules. They are committed before the rest, unless nobody guarded the port and the addresses before
- * (core/pod.c).
+ * (core/pod/pod.c).
  */
 void pod_put_chains(struct txn *t, const struct attachment *a, const char *const target[DIRECTION_COUNT]);
 

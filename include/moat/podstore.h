@@ -9,7 +9,7 @@
  *   <dir>/macs/<MAC>                              the same for MAC addresses of pods that are ports of a bridge
  *   <dir>/bridges/<bridge>                        what was there before moat used the bridge (bridge.h)
  *   <dir>/closing/<network>/<containerID>:<ifname>  an attachment after DEL whose link may still be there
- *   <dir>/proof                                   the last proof that the static rules stand (core/proof.c)
+ *   <dir>/proof                                   the last proof that the static rules stand (core/ruleset/proof.c)
  *   <dir>/lock                                    flock of moat's own writers
  *   <dir>/policyd.sock                            the daemon's socket
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The static part of both tables: names, sets, base chains. core/ruleset.c has the theory of table inet moat, core/ruleset_bridge.c that
+ * The static part of both tables: names, sets, base chains. core/ruleset/ruleset.c has the theory of table inet moat, core/ruleset/ruleset_bridge.c that
  * of table bridge moat.
  */
 #ifndef MOAT_RULESET_H

@@ -2,8 +2,8 @@
 /* The conflist that the daemon follows: a version of it that is wrong changes nothing, and the next good one counts. */
 #include <string.h>
 
-#include "policyd/compile.h"
-#include "policyd/conflist.h"
+#include "policyd/model/compile.h"
+#include "policyd/source/conflist.h"
 #include "tests/build.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "policyd/kube_reflector_internal.h"
+#include "policyd/source/kube_reflector_internal.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const in_force[KIND_COUNT] = {

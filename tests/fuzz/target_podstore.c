@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/podstore_internal.h"
+#include "core/pod/podstore_internal.h"
 #include "moat/text.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "moat/ruleset.h"
-#include "policyd/watch.h"
+#include "policyd/kernel/watch.h"
 #include "tests/build.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/kernel.h"

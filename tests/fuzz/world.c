@@ -4,9 +4,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "policyd/decode.h"
-#include "policyd/explain.h"
-#include "policyd/program.h"
+#include "policyd/decode/decode.h"
+#include "policyd/model/explain.h"
+#include "policyd/kernel/program.h"
 #include "tests/build.h"
 #include "tests/fuzz/fuzz.h"
 

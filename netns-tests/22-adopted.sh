@@ -96,10 +96,12 @@ deny_all ext other
 hold_dead denied
 adopted 1 3
 
-step "DEL takes one away, by the UID that the runtime knows"
+step "DEL takes one away, by the UID that the runtime knows, without a daemon too"
 state=$(key_of old)
+daemon_stop TERM
 pod_del old
 [ ! -e "$state" ] || fail "its state is there"
+daemon_start --conflist $CONFLIST
 settled
 adopted 1 2
 

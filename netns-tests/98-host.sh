@@ -11,7 +11,7 @@ mkdir -p $T/etc/moat/manifests $T/etc/cni
 topology
 cp "$HERE/../deploy/systemd/00-moat.conflist" $T/etc/cni/
 # shellcheck disable=SC2034 # read by the library
-CONFLIST=$T/etc/cni/00-moat.conflist NETWORK=moat BRIDGE=moat0 MANIFESTS=$T/etc/moat/manifests
+CONFLIST=$T/etc/cni/00-moat.conflist NETWORK=moat BRIDGE=moat0 MANIFESTS=$T/etc/moat/manifests SOURCE=(--manifests $T/etc/moat/manifests)
 
 step "containers are closed, without a daemon"
 pod_add a

@@ -150,6 +150,21 @@ static int read_args(const char *text, struct cni_env *ret, struct cni_error *e)
 	return 0;
 }
 
+void cni_env_read_uid(struct cni_env *ret)
+{
+	static const char key[] = "K8S_POD_UID=";
+	CLEAN_FREE char *copy = mem_strdup(get("CNI_ARGS"));
+	char *rest = copy, *pair;
+
+	while (rest && (pair = strsep(&rest, ";"))) {
+		const char *uid = pair + strlen(key);
+
+		if (strncmp(pair, key, strlen(key)) != 0 || ret->pod_uid || !text_is_cni_name(uid, 253))
+			continue;
+		ret->pod_uid = mem_strdup(uid);
+	}
+}
+
 int cni_env_read(unsigned need, struct cni_env *ret, struct cni_error *e)
 {
 	const char *args = get("CNI_ARGS");

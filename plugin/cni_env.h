@@ -28,6 +28,9 @@ struct cni_env {
  */
 int cni_env_read(unsigned need, struct cni_env *ret, struct cni_error *e);
 
+/* Of CNI_ARGS only the UID, if there is a possible one: DEL must work with arguments that nobody else can read. */
+void cni_env_read_uid(struct cni_env *ret);
+
 /* Are both names such as an ADD accepts? (DEL: else there is nothing to delete.) */
 bool cni_env_is_possible(const struct cni_env *env);
 

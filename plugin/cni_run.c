@@ -54,7 +54,14 @@ static int read_config(const struct verb *verb, char *text, size_t len, struct c
 
 static int read_env(const struct verb *verb, struct cni_env *env, struct cni_error *e)
 {
-	return verb->run == cni_del ? cni_env_require(verb->need, env, e) : cni_env_read(verb->need, env, e);
+	int code;
+
+	if (verb->run != cni_del)
+		return cni_env_read(verb->need, env, e);
+	code = cni_env_require(verb->need, env, e);
+	if (!code)
+		cni_env_read_uid(env);
+	return code;
 }
 
 static int run_verb(const struct verb *verb, struct cni_call *call, struct cni_error *e)

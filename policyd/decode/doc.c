@@ -160,7 +160,7 @@ static bool few_are_unique(const struct doc *map)
 }
 
 /* Sorted, because a hostile map has a million keys. Of several doubles the first one in the file is told. */
-int doc_check_unique(const struct doc *map, const unsigned *lines, struct err *err)
+static int check_unique(const struct doc *map, const unsigned *lines, struct err *err)
 {
 	CLEAN_FREE struct key_place *places = NULL;
 	const struct key_place *twice = NULL;
@@ -169,7 +169,7 @@ int doc_check_unique(const struct doc *map, const unsigned *lines, struct err *e
 		return 0;
 	places = mem_alloc(map->n * sizeof(*places));
 	for (size_t i = 0; i < map->n; i++)
-		places[i] = (struct key_place){.key = map->keys[i], .line = lines ? lines[i] : map->line};
+		places[i] = (struct key_place){.key = map->keys[i], .line = lines[i]};
 	if (map->n > 1)
 		qsort(places, map->n, sizeof(*places), compare_places);
 	for (size_t i = 1; i < map->n; i++)
@@ -247,7 +247,7 @@ static int build_map(struct builder *b, unsigned depth, struct doc *ret)
 	ret->keys = keys.v;
 	ret->n = items.n;
 	if (r == 0 && ret->n > 1)
-		r = doc_check_unique(ret, lines.v, b->err);
+		r = check_unique(ret, lines.v, b->err);
 	VEC_DONE(&lines);
 	return r;
 }

@@ -189,14 +189,35 @@ static int check_verdict(const struct addr *addr, struct err *err)
 	return err_set(err, EEXIST, "moat attached it once, and the pod store has lost it: it stays closed as it is; delete the pod, it comes back");
 }
 
+/* The draft's own key is the UID, or what a tenant wrote for a static pod's: it may be another pod's already; or DEL has withdrawn it. */
+static int check_own_key(const struct attachment *draft, struct err *err)
+{
+	CLEAN_FREE char *key = attachment_key(draft);
+	struct attachment *known = NULL;
+	int code = podstore_get(key, &known, err);
+
+	if (code == -ENOENT)
+		return 0;
+	if (code == 0 && known->closing)
+		code = err_set(err, EEXIST, "its DEL came: its link has not gone yet");
+	else if (code == 0 && (!same_text(known->pod_namespace, draft->pod_namespace) || !same_text(known->pod_name, draft->pod_name)))
+		code = err_set(err, EEXIST, "pod %s/%s was adopted with its UID %s", TEXT(known->pod_namespace), TEXT(known->pod_name),
+			       TEXT(draft->pod_uid));
+	attachment_free(known);
+	return code;
+}
+
 static int check_owners(const struct adopt *a, const struct attachment *draft, struct owners *o, struct err *err)
 {
 	char buf[ADDR_TEXT_MAX];
-	int code = 0;
+	int code = check_own_key(draft, err);
 
 	for (size_t i = 0; code == 0 && i < draft->n_addrs; i++) {
-		code = check_owner(a, podstore_owner_of_addr(&draft->addrs[i]), addr_text(&draft->addrs[i], buf), o, err);
-		if (code == 0 && !o->n)
+		char *owner = podstore_owner_of_addr(&draft->addrs[i]);
+		bool owned = owner != NULL;
+
+		code = check_owner(a, owner, addr_text(&draft->addrs[i], buf), o, err);
+		if (code == 0 && !owned)
 			code = check_verdict(&draft->addrs[i], err);
 	}
 	return code ? code : check_owner(a, podstore_owner_of_port(draft->port), draft->port, o, err);
@@ -269,8 +290,8 @@ static int adopt(struct adopt *a, const struct holders *h, struct attachment *dr
 		memcpy(draft->mac, port.peer_mac, sizeof(draft->mac));
 		bridge_join(&bridge, draft);
 	}
-	lock = podstore_lock(LOCK_WAIT_MS, NULL);
-	code = check_owners(a, draft, &o, err);
+	lock = podstore_lock(LOCK_WAIT_MS, err); /* what is adopted was seen before: an ADD meanwhile must not be undone */
+	code = lock < 0 ? lock : check_owners(a, draft, &o, err);
 	if (code == 0)
 		code = commit(a->nl, draft, bridged ? &bridge : NULL, &o, err);
 	owners_done(&o);
@@ -383,11 +404,14 @@ bool adopt_release_gone(struct adopt *a)
 
 static int enforce(struct adopt *a, const struct attachment *adopted, struct err *err)
 {
+	CLEAN_CLOSE int lock = podstore_lock(LOCK_WAIT_MS, err); /* a DEL meanwhile must not be undone */
 	CLEAN_FREE char *key = attachment_key(adopted);
-	struct attachment *now = attachment_copy(adopted);
-	int code = 0;
+	struct attachment *now = NULL;
+	int code = lock < 0 ? lock : podstore_get(key, &now, err);
 
-	if (now->adoption == ADOPTION_HELD) {
+	if (code == -ENOENT)
+		return 0;
+	if (code == 0 && !now->closing && now->adoption == ADOPTION_HELD) {
 		now->adoption = ADOPTION_ENFORCED;
 		now->mode = MODE_STRICT;
 		code = podstore_rewrite(now, err);

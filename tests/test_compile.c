@@ -307,6 +307,21 @@ START_TEST(unconfirmed_is_closed_and_never_rejected)
 }
 END_TEST
 
+START_TEST(isolated_stays_isolated_when_the_pod_is_not_known_any_more)
+{
+	set_mode(MODE_PREVIEW, DENY_DROP);
+	policy("a", INGRESS, "pods role=front", "tcp/80");
+	compile();
+	ck_assert_int_eq(profile_of(INGRESS)->end, END_DROP);
+	ck_assert_int_eq(profile_of(EGRESS)->end, END_OBSERVE);
+	cluster_delete(c, KIND_POD, "shop", "db");
+	compile();
+	ck_assert(profile_is_empty(profile_of(INGRESS)));
+	ck_assert_int_eq(profile_of(INGRESS)->end, END_DROP);
+	ck_assert_int_eq(profile_of(EGRESS)->end, END_OBSERVE);
+}
+END_TEST
+
 START_TEST(namespace_label_tightens_and_loosens_only_if_allowed)
 {
 	set_mode(MODE_STANDARD, DENY_DROP);
@@ -511,6 +526,7 @@ int main(void)
 	tcase_add_test(t, forgotten_profiles_release_their_groups);
 	tcase_add_test(t, modes_end_and_open_as_the_table_says);
 	tcase_add_test(t, unconfirmed_is_closed_and_never_rejected);
+	tcase_add_test(t, isolated_stays_isolated_when_the_pod_is_not_known_any_more);
 	tcase_add_test(t, namespace_label_tightens_and_loosens_only_if_allowed);
 	tcase_add_test(t, adopted_pods_are_held_in_preview_whatever_labels_say);
 	tcase_add_test(t, adoption_makes_no_connection_one_that_was_lost);

@@ -76,7 +76,11 @@ static struct profile *local_profile(struct cluster *c, const struct local *l, e
 	bool open = v->mode == MODE_STANDARD && (!c->incomplete || was_open);
 	char *excess = NULL;
 
-	v->selected[d] = v->confirmation == POD_CONFIRMED && compile_policies(c, l->subject, &draft, open, &excess);
+	/* who was isolated stays so when nobody says any more who it is: preview would open what policies denied */
+	if (v->confirmation == POD_CONFIRMED)
+		v->selected[d] = compile_policies(c, l->subject, &draft, open, &excess);
+	else
+		v->selected[d] = !l->fresh && v->selected[d];
 	set_excess(v, d, excess);
 	draft.end = end_of(v, v->selected[d], deny);
 	if (v->confirmation == POD_CONFIRMED && !v->selected[d] && v->mode == MODE_STANDARD && !draft.open)

@@ -263,7 +263,8 @@ static bool judge_special(const struct view *v, struct explain_end *end)
 	} else if (self->subject == v->peer->subject) {
 		set(end, EXPLAIN_ALLOWED, mem_strdup("a pod may always reach itself"));
 	} else if (confirmation != POD_CONFIRMED) {
-		bool observed = end->mode == MODE_AUDIT || end->mode == MODE_PREVIEW;
+		bool isolated = self->local->view && self->local->view->selected[v->direction]; /* of before */
+		bool observed = end->mode == MODE_AUDIT || (end->mode == MODE_PREVIEW && !isolated);
 
 		set(end, observed ? EXPLAIN_OBSERVED : EXPLAIN_DENIED,
 		    mem_printf("%s: %s", why[confirmation], observed ? "let through and told" : "closed"));

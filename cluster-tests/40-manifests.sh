@@ -23,9 +23,17 @@ control_up
 step "every base is valid, and each is applied over the others"
 for base in "$DEPLOY"/*/kustomization.yaml; do
 	base=$(basename "$(dirname "$base")")
-	[ "$base" != base ] || continue
+	[[ $base != base && $base != k3s ]] || continue # k3s is a component
 	works kubectl apply --validate=strict -k "$DEPLOY/$base"
 	! grep -qi warning $T/out || fail "$base: $(cat $T/out)"
+done
+for base in preview uninstall; do
+	mkdir -p $T/k3s-$base
+	printf 'resources: [ ../deploy/%s ]\ncomponents: [ ../deploy/k3s ]\n' $base >$T/k3s-$base/kustomization.yaml
+	[ -e $T/deploy ] || cp -r "$DEPLOY" $T/deploy
+	works kubectl apply --validate=strict -k $T/k3s-$base
+	[ "$(kubectl -n moat get daemonset moat -o jsonpath='{.spec.template.spec.volumes[?(@.name=="conf")].hostPath.path}')" = \
+		/var/lib/rancher/k3s/agent/etc/cni/net.d ] || fail "k3s: $base"
 done
 works kubectl apply --validate=strict -k "$DEPLOY/strict"
 [ "$(kubectl -n moat get daemonset moat -o jsonpath='{.spec.template.spec.containers[*].name}')" = "installer policyd" ] || fail "uninstall is left over"

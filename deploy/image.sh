@@ -29,7 +29,7 @@ tar --create --file "$directory/layer.tar" --directory "$directory/root" --sort=
 cat >"$directory/Containerfile" <<-END
 	FROM scratch
 	ADD layer.tar /
-	LABEL org.opencontainers.image.title="moat" org.opencontainers.image.licenses="Apache-2.0" \\
+	LABEL org.opencontainers.image.title="moat" org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later" \\
 	      org.opencontainers.image.description="Closes Kubernetes pods before their first instruction"
 	ENTRYPOINT ["/moat-policyd"]
 END

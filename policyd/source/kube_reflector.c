@@ -289,8 +289,9 @@ static void fail(struct kube_reflector *r, unsigned least_ms, const char *text)
 
 static void on_forbidden(struct kube_reflector *r, const char *said)
 {
-	CLEAN_FREE char *text = mem_printf("forbidden: RBAC must let this user %s %s in all namespaces; %s", verb_of(r->state),
-					   resources[r->kind].name, said);
+	CLEAN_FREE char *text =
+		mem_printf("forbidden: RBAC must let this user %s %s in %s; %s", verb_of(r->state), resources[r->kind].name,
+			   r->kind == KIND_ENDPOINTS ? "namespace " ENDPOINTS_NAMESPACE : "all namespaces", said);
 
 	fail(r, 0, text);
 }

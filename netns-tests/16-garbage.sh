@@ -83,7 +83,7 @@ daemon_start
 told "its interface ${PORT[kept]} is gone"
 pod_del kept
 pod_del heir
-! "$BUILD/moatctl" status | grep -q 'is gone' || fail "status: $("$BUILD/moatctl" status)"
+! status_says 'is gone' || fail "status: $(cat "$T/status.text")"
 
 step "the pod store has lost an attachment, and there is no daemon: GC closes what it had, and takes it away when the link is gone"
 daemon_stop

@@ -69,7 +69,8 @@ ip link del tun9
 ip link del br9
 primary_list "$(primary_config)" '{ "type": "moat" }' | put $PRIMARYS
 refused 'remove it there'
-primary_list "$(primary_config)" | head -c 200 | put $PRIMARYS
+primary_list "$(primary_config)" >$T/whole
+head -c 200 $T/whole | put $PRIMARYS
 refused 'not whole yet'
 printf '{ "name": "x", "name": "y", "cniVersion": "1.0.0", "plugins": [ { "type": "ptp" } ] }' | put $PRIMARYS
 refused twice

@@ -30,7 +30,7 @@ cri_pod()
 
 cri_remove() # NAME
 {
-	run cri $CRI stop "${SANDBOX[$1]}" || fail "$1 cannot be stopped"
+	wait_until 10 run cri $CRI stop "${SANDBOX[$1]}" || fail "$1 cannot be stopped" # as the kubelet: its shim may be about to end by itself
 	run ip netns del "$1"
 }
 

@@ -5,8 +5,8 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "moat/clock.h"
 #include "moat/podstore.h"
 #include "moat/privilege.h"
 #include "moat/text.h"
@@ -38,9 +38,6 @@ static int read_addrs(const struct cni_call *call, struct attachment *a, struct 
 
 static void fill(const struct cni_call *call, const struct port *port, struct attachment *a)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
 	a->network = mem_strdup(call->config.name);
 	a->container_id = mem_strdup(call->env.container_id);
 	a->ifname = mem_strdup(call->env.ifname);
@@ -55,7 +52,7 @@ static void fill(const struct cni_call *call, const struct port *port, struct at
 	a->mode = call->config.mode;
 	a->deny = call->config.deny;
 	a->tunnel_ports = call->config.tunnel_ports;
-	a->created = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	a->created = clock_realtime_ns();
 }
 
 static int guard(const struct cni_call *call, struct attachment *a, struct cni_error *e)

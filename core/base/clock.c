@@ -8,15 +8,20 @@ static uint64_t read_clock(clockid_t clock)
 	struct timespec ts;
 
 	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 uint64_t clock_monotonic_us(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	return read_clock(CLOCK_MONOTONIC) / 1000;
 }
 
 uint64_t clock_processor_us(void)
 {
-	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+	return read_clock(CLOCK_THREAD_CPUTIME_ID) / 1000;
+}
+
+uint64_t clock_realtime_ns(void)
+{
+	return read_clock(CLOCK_REALTIME);
 }

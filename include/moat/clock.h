@@ -7,5 +7,7 @@
 uint64_t clock_monotonic_us(void);
 /* What the calling thread has had of a processor: neither what it waited nor how long it was stopped. */
 uint64_t clock_processor_us(void);
+/* Since the epoch, as an attachment's ->created. It may be set, and go back. */
+uint64_t clock_realtime_ns(void);
 
 #endif

@@ -26,8 +26,8 @@
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "moat/clock.h"
 #include "moat/log.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
@@ -135,11 +135,8 @@ static void note_pods(struct reconcile *r, const struct local_pod_list *pods)
 
 static void new_epoch(struct reconcile *r)
 {
-	struct timespec ts;
-	uint64_t now;
+	uint64_t now = clock_realtime_ns() / 1000000;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 	if ((now & 0xffffffff) == strtoull(r->epoch.name, NULL, 16)) /* twice in a millisecond: what the first one left is in the way */
 		now++;
 	snprintf(r->epoch.name, sizeof(r->epoch.name), "%08llx", (unsigned long long)now & 0xffffffff);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The second transaction: pods' chains go to their new targets; and pods whose chains the kernel has not. Theory: reconcile.c. */
 #include <string.h>
-#include <time.h>
 
+#include "moat/clock.h"
 #include "moat/log.h"
 #include "moat/pod.h"
 #include "moat/podstore.h"
@@ -39,11 +39,8 @@ static void swap_pod(const struct reconcile *r, struct txn *t, struct local_pod 
 
 static bool is_young(const struct attachment *a)
 {
-	struct timespec ts;
-	uint64_t now;
+	uint64_t now = clock_realtime_ns();
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	/* one of the future is of before somebody set the clock back */
 	return (now > a->created ? now - a->created : a->created - now) < BATCH_FOLLOWS_MS * 1000000ull;
 }

@@ -20,9 +20,9 @@
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "moat/bridge.h"
+#include "moat/clock.h"
 #include "moat/conntrack.h"
 #include "moat/holders.h"
 #include "moat/log.h"
@@ -101,9 +101,7 @@ static struct attachment *draft_of(const struct adopt *a, const struct object *p
 {
 	struct attachment *draft = mem_zalloc(sizeof(*draft));
 	const char *uid = pod->pod.static_id ? pod->pod.static_id : pod->uid;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	draft->network = mem_strdup(ADOPTED_NETWORK);
 	draft->container_id = uid ? mem_strdup(uid) : mem_printf("%s_%s", pod->ns, pod->name);
 	draft->ifname = mem_strdup(ADOPTED_IFNAME);
@@ -114,7 +112,7 @@ static struct attachment *draft_of(const struct adopt *a, const struct object *p
 		draft->addrs[draft->n_addrs++] = pod->pod.addrs.v[i];
 	draft->adoption = a->enforce ? ADOPTION_ENFORCED : ADOPTION_HELD;
 	draft->mode = a->enforce ? MODE_STRICT : MODE_PREVIEW;
-	draft->created = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	draft->created = clock_realtime_ns();
 	return draft;
 }
 
